@@ -1,0 +1,98 @@
+"""The three networks of Kim et al. 2025 behind one contract.
+
+Contract: (B, 1, H, W) float32 normalised attenuation -> (B, len(labels.CLASSES), H, W) logits; H and W are multiples
+of 32. Encoders start from random weights: no weights of others are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import nn
+
+from thighseg_core.errors import ModelError
+from thighseg_core.labels import CLASSES
+from thighseg_core.torchvision_guard import make_torchvision_importable
+
+SIZE_MULTIPLE = 32  # deepest stride of all three encoders, pixels
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """How a network is built; `title` is what people read."""
+
+    name: str
+    title: str
+    build: Callable[[int], nn.Module]
+
+
+class _FullSizeSegformer(nn.Module):
+    """SegFormer whose quarter-size logits are brought back to the size of the image (bilinear)."""
+
+    def __init__(self, n_classes: int) -> None:
+        super().__init__()
+        make_torchvision_importable()
+        from transformers import SegformerConfig, SegformerForSemanticSegmentation
+
+        # B0 of Xie et al., NeurIPS 2021, with a decoder half as wide: 29 instead of 73 ms a training image of 160 x 160.
+        config = SegformerConfig(num_channels=1, num_labels=n_classes, decoder_hidden_size=128)
+        self.segformer = SegformerForSemanticSegmentation(config)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        logits = self.segformer(pixel_values=image).logits
+        return nn.functional.interpolate(logits, size=image.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def _manet(n_classes: int) -> nn.Module:
+    make_torchvision_importable()
+    import segmentation_models_pytorch as smp
+
+    return cast(
+        nn.Module,
+        smp.MAnet(
+            "efficientnet-b0",
+            encoder_weights=None,
+            in_channels=1,
+            classes=n_classes,
+            decoder_channels=(96, 64, 48, 32, 16),
+        ),
+    )
+
+
+def _dense_unet(n_classes: int) -> nn.Module:
+    make_torchvision_importable()
+    import segmentation_models_pytorch as smp
+
+    return cast(
+        nn.Module,
+        smp.Unet(
+            "densenet121",
+            encoder_weights=None,
+            in_channels=1,
+            classes=n_classes,
+            decoder_channels=(96, 64, 48, 32, 16),
+        ),
+    )
+
+
+NETWORKS: dict[str, NetworkSpec] = {
+    spec.name: spec
+    for spec in (
+        NetworkSpec("segformer", "SegFormer-B0", _FullSizeSegformer),
+        NetworkSpec("manet", "MANet (EfficientNet-B0)", _manet),
+        NetworkSpec("dense-unet", "Dense U-Net (DenseNet-121)", _dense_unet),
+    )
+}
+
+
+def build_network(name: str, *, n_classes: int = len(CLASSES)) -> nn.Module:
+    """The untrained network `name` in evaluation mode.
+
+    Raises ModelError for an unknown name.
+    """
+    if name not in NETWORKS:
+        raise ModelError(f"unknown network {name!r}; choose one of {', '.join(NETWORKS)}")
+    return NETWORKS[name].build(n_classes).eval()
