@@ -1,0 +1,1 @@
+"""What the pages are built from: charts, tables and words as pure functions, and the one place that caches."""

@@ -1,0 +1,1 @@
+"""One module a page; `app.py` lists them for st.navigation."""
