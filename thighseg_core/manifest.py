@@ -50,4 +50,5 @@ def utc_now() -> str:
 
 
 def software_version() -> str:
+    """Version of this package, as written into every manifest."""
     return __version__
