@@ -11,14 +11,15 @@ from pages.parts import cohort
 
 
 def value(scan: int, subject: str, visit: int, amount: float, **other: object) -> dict[str, object]:
-    row: dict[str, object] = dict.fromkeys(cohort.COLUMNS)
-    row |= {"scan": scan, "subject": subject, "visit": visit, "value": amount, "sex": "female", "unit": "cm3"}
-    row |= {"status": "ok", "coverage_mm": 200.0, "model": "segformer", "metric": "volume", "side": "left"}
+    row = {"scan_id": scan, "subject": subject, "subject_id": ord(subject), "visit": visit, "value": amount}
+    row |= {"study_id": 1, "study": "S", "region": "extensor", "side": "left", "extent": "full", "metric": "volume"}
+    row |= {"sex": "female", "unit": "cm3", "status": "ok", "visit_date": None, "model_name": "segformer"}
+    row |= {"coverage_mm": 200.0, "tube_voltage_kvp": None, "contrast_agent": None}
     return row | other
 
 
 def frame(*rows: dict[str, object]) -> pd.DataFrame:
-    return pd.DataFrame(list(rows), columns=list(cohort.COLUMNS))
+    return pd.DataFrame(list(rows))
 
 
 def test_the_summary_counts_subjects_once_and_takes_the_median_of_all_their_values() -> None:
@@ -43,7 +44,7 @@ def test_one_sex_alone_gets_no_row_for_all() -> None:
     assert list(cohort.summary_by_sex(frame(value(1, "A", 1, 1.0)))["sex"]) == ["female"]
 
 
-def test_change_runs_from_the_first_to_the_last_visit_in_value_percent_and_days() -> None:
+def test_change_runs_from_the_first_to_each_later_visit() -> None:
     table = cohort.change_table(
         frame(
             value(3, "A", 3, 150.0, visit_date=date(2026, 3, 1)),
@@ -52,13 +53,11 @@ def test_change_runs_from_the_first_to_the_last_visit_in_value_percent_and_days(
             value(4, "B", 1, 70.0),
         )
     )
-    assert len(table) == 1, "a subject with one visit has no change"
-    row = table.iloc[0]
-    assert (row["subject"], row["first_visit"], row["last_visit"]) == ("A", 1, 3)
-    assert row["change"] == -50.0
-    assert row["change_percent"] == -25.0
-    assert row["days"] == 59  # 31 days of January, 28 of February
-    assert row["same_coverage"]
+    assert set(table["subject"]) == {"A"}, "a subject with one visit has no change"
+    assert list(table["change"]) == [-10.0, -50.0]
+    assert table.iloc[1]["change_percent"] == -25.0
+    assert table.iloc[1]["days"] == 59  # 31 days of January, 28 of February
+    assert table["same_coverage"].all()
 
 
 def test_a_change_over_different_lengths_of_leg_is_marked() -> None:
@@ -66,22 +65,43 @@ def test_a_change_over_different_lengths_of_leg_is_marked() -> None:
     assert not table.iloc[0]["same_coverage"]
 
 
-def test_the_last_added_scan_counts_where_a_visit_has_two() -> None:
-    kept = cohort.one_value_a_visit(frame(value(7, "A", 1, 2.0), value(5, "A", 1, 1.0)))
-    assert list(kept["value"]) == [2.0]
+def test_the_length_of_the_scan_whose_value_counts_is_the_one_compared() -> None:
+    table = cohort.change_table(
+        frame(
+            value(1, "A", 1, 9.0, coverage_mm=300.0),
+            value(2, "A", 1, 9.0, coverage_mm=200.0),
+            value(3, "A", 2, 9.0, coverage_mm=200.0),
+        )
+    )
+    assert table["same_coverage"].all()
+
+
+def test_the_length_scanned_is_slices_times_their_distance() -> None:
+    scans = pd.DataFrame({"scan_id": [4], "n_slices": [30], "slice_spacing_mm": [5.0]})
+    scans = scans.assign(tube_voltage_kvp=120.0, contrast_agent=None)
+    values = pd.DataFrame({"scan_id": [4, 4], "value": [1.0, 2.0]})
+    assert list(cohort.with_scan_facts(values, scans)["coverage_mm"]) == [150.0, 150.0]
 
 
 @pytest.mark.parametrize(("longest_mm", "warned"), [(209.0, False), (211.0, False), (260.0, True)])
-def test_volumes_over_lengths_that_differ_by_more_than_a_tenth_are_warned_of(longest_mm: float, warned: bool) -> None:
+def test_lengths_that_differ_by_more_than_a_tenth_are_warned_of(longest_mm: float, warned: bool) -> None:
     found = cohort.warnings(frame(value(1, "A", 1, 1.0), value(2, "B", 1, 1.0, coverage_mm=longest_mm)))
     assert bool(found) == warned
     if warned:
         assert "20.0 to 26.0 cm" in found[0]
 
 
-def test_attenuation_is_not_warned_of_for_its_length_but_for_voltage_and_contrast() -> None:
-    attenuation = {"unit": "HU", "metric": "mean_attenuation"}
-    rows = [value(1, "A", 1, 40.0, **attenuation), value(2, "B", 1, 45.0, coverage_mm=900.0, **attenuation)]
+@pytest.mark.parametrize(("unit", "word"), [("cm3", "volume"), ("cm2", "levels"), ("HU", "means"), ("%", "means")])
+def test_different_coverage_is_warned_of_for_every_metric_with_its_own_reason(unit: str, word: str) -> None:
+    found = cohort.warnings(
+        frame(value(1, "A", 1, 4.0, unit=unit), value(2, "B", 1, 4.0, unit=unit, coverage_mm=900.0))
+    )
+    assert word in found[0]
+
+
+def test_attenuation_is_warned_of_for_voltage_and_contrast() -> None:
+    attenuation = {"unit": "HU", "metric": "lean_attenuation"}
+    rows = [value(1, "A", 1, 40.0, **attenuation), value(2, "B", 1, 45.0, **attenuation)]
     assert cohort.warnings(frame(*rows)) == []
     rows[0] |= {"tube_voltage_kvp": 80.0}
     rows[1] |= {"tube_voltage_kvp": 140.0, "contrast_agent": "iohexol"}
@@ -91,5 +111,5 @@ def test_attenuation_is_not_warned_of_for_its_length_but_for_voltage_and_contras
 
 
 def test_numbers_of_several_networks_are_warned_of() -> None:
-    found = cohort.warnings(frame(value(1, "A", 1, 1.0), value(2, "B", 1, 1.0, model="manet")))
+    found = cohort.warnings(frame(value(1, "A", 1, 1.0), value(2, "B", 1, 1.0, model_name="manet")))
     assert any("manet" in text and "segformer" in text for text in found)

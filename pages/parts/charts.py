@@ -1,6 +1,6 @@
 """Plotly figures from tidy frames: no Streamlit, no database.
 
-Frames hold one row a value, with the columns of `pages.parts.cohort.COLUMNS`. Sex is told by position and marker
+Frames hold one row a value, as `db.queries.measurements` gives them. Sex is told by position and marker
 shape, never by colour alone; colour is the muscle group's own (`labels.COLOURS`).
 """
 
@@ -48,7 +48,7 @@ def distribution_by_sex(frame: pd.DataFrame, *, axis_title: str, colour: str) ->
         )
         figure.add_trace(
             go.Scatter(
-                x=[position + _jitter(str(key)) for key in rows["scan"]],
+                x=[position + _jitter(str(key)) for key in rows["scan_id"]],
                 y=rows["value"],
                 mode="markers",
                 name=sex,

@@ -1,37 +1,25 @@
-"""Tables and warnings of the cohort page, from a tidy frame with one row a value. No Streamlit, no database."""
+"""Tables and warnings of the cohort page, from a tidy frame with one row a value. No Streamlit, no database.
+
+The frame is that of `db.queries.measurements`, with the facts of `SCAN_FACTS` added to each row.
+"""
 
 from __future__ import annotations
 
 import pandas as pd
 
+from db.changes import changes_between_visits
 from pages.parts.charts import SEX_ORDER
 
-# What a cohort frame holds. `coverage_mm`: length of leg in the scan along its slices; `visit`: visit number.
-COLUMNS = (
-    "scan",
-    "subject",
-    "sex",
-    "age_years",
-    "visit",
-    "visit_date",
-    "region",
-    "side",
-    "extent",
-    "metric",
-    "value",
-    "unit",
-    "status",
-    "reason",
-    "decision",
-    "coverage_mm",
-    "tube_voltage_kvp",
-    "contrast_agent",
-    "model",
-)
+# Taken from `db.queries.scans`; `coverage_mm` is the length scanned: slices times their distance.
+SCAN_FACTS = ("coverage_mm", "tube_voltage_kvp", "contrast_agent")
 
 # Lengths of leg that differ by more than this share of their median are not "the same coverage". Our convention.
 COVERAGE_TOLERANCE = 0.10
-LENGTH_DEPENDENT_UNITS = ("cm3",)  # a sum over slices grows with the number of slices
+_WHY_COVERAGE_MATTERS = {
+    "cm3": "A volume grows with the length scanned",
+    "cm2": "The largest and the middle slice lie at different levels of the thigh",
+}
+_WHY_MEANS = "These are means over different parts of the thigh"
 
 
 def summary_by_sex(frame: pd.DataFrame) -> pd.DataFrame:
@@ -55,51 +43,42 @@ def summary_by_sex(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def one_value_a_visit(frame: pd.DataFrame) -> pd.DataFrame:
-    """Keep the most recently added scan where a visit has several, so that a subject counts once a visit."""
-    return frame.sort_values("scan").drop_duplicates(["subject", "visit"], keep="last")
+def with_scan_facts(measurements: pd.DataFrame, scans: pd.DataFrame) -> pd.DataFrame:
+    """Add `SCAN_FACTS` of each value's scan."""
+    facts = scans.assign(coverage_mm=scans["n_slices"] * scans["slice_spacing_mm"])[["scan_id", *SCAN_FACTS]]
+    return measurements.merge(facts, on="scan_id", how="left", validate="many_to_one")
 
 
-def change_table(frame: pd.DataFrame) -> pd.DataFrame:
-    """First and last visit of each subject with at least two: values, absolute and relative change, days between.
+def change_table(frame: pd.DataFrame, *, since: str = "baseline") -> pd.DataFrame:
+    """`db.changes.changes_between_visits`, each pair told whether both scans cover the same length of leg.
 
-    `same_coverage` is False where the two scans cover lengths that differ by more than `COVERAGE_TOLERANCE`.
+    `same_coverage` is False where the lengths differ by more than `COVERAGE_TOLERANCE`.
     """
-    rows = []
-    for subject, visits in one_value_a_visit(frame).sort_values("visit").groupby("subject", sort=True):
-        if len(visits) < 2:
-            continue
-        first, last = visits.iloc[0], visits.iloc[-1]
-        change = last["value"] - first["value"]
-        rows.append(
-            {
-                "subject": subject,
-                "sex": first["sex"],
-                "first_visit": first["visit"],
-                "last_visit": last["visit"],
-                "first_value": first["value"],
-                "last_value": last["value"],
-                "change": change,
-                "change_percent": 100 * change / first["value"] if first["value"] else None,
-                "days": _days(first["visit_date"], last["visit_date"]),
-                "same_coverage": _comparable([first["coverage_mm"], last["coverage_mm"]]),
-            }
-        )
-    return pd.DataFrame(rows)
+    table = changes_between_visits(frame, since=since)
+    counted = (
+        frame.dropna(subset=["value"]).sort_values("scan_id").drop_duplicates(["subject_id", "visit"], keep="last")
+    )
+    length_mm = counted.set_index(["subject_id", "visit"])["coverage_mm"].to_dict()
+    pairs = zip(table["subject_id"], table["from_visit"], table["to_visit"], strict=True)
+    return table.assign(
+        same_coverage=[
+            _comparable([length_mm[subject, first], length_mm[subject, last]]) for subject, first, last in pairs
+        ]
+    )
 
 
 def warnings(frame: pd.DataFrame) -> list[str]:
-    """Reasons, as sentences, why the values in the frame should not simply be compared; empty when there is none."""
+    """Reasons, as sentences, why the values of one metric should not simply be compared; empty when there is none."""
     found = []
-    scans = frame.drop_duplicates("scan")
+    scans = frame.drop_duplicates("scan_id")
     if len(scans) < 2:
         return found
-    if frame["unit"].isin(LENGTH_DEPENDENT_UNITS).any() and not _comparable(list(scans["coverage_mm"])):
+    if not _comparable(list(scans["coverage_mm"])):
         shortest, longest = scans["coverage_mm"].min() / 10, scans["coverage_mm"].max() / 10
+        why = _WHY_COVERAGE_MATTERS.get(str(frame["unit"].iloc[0]), _WHY_MEANS)
         found.append(
-            f"These scans cover different lengths of the leg ({shortest:.1f} to {longest:.1f} cm). "
-            "A volume grows with the length scanned, so these volumes must not be compared with each other. "
-            "Choose a cross-sectional area or the mean attenuation, or narrow the coverage filter."
+            f"These scans cover different lengths of the leg ({shortest:.1f} to {longest:.1f} cm). {why}, so the "
+            "values are not comparable with each other. Narrow the filter *Length scanned* to compare like with like."
         )
     if frame["unit"].eq("HU").any():
         voltages = sorted({f"{value:g}" for value in scans["tube_voltage_kvp"].dropna()})
@@ -114,7 +93,7 @@ def warnings(frame: pd.DataFrame) -> list[str]:
                 "Scans with and without contrast agent are mixed. Contrast raises the attenuation of muscle by "
                 "several HU, so compare within one kind."
             )
-    models = sorted(set(scans["model"].dropna()))
+    models = sorted(set(scans["model_name"].dropna()))
     if len(models) > 1:
         found.append(f"Several networks measured these scans ({', '.join(models)}); their borders differ.")
     return found
@@ -125,9 +104,3 @@ def _comparable(lengths_mm: list[float]) -> bool:
     if len(lengths) < 2:
         return True
     return bool(lengths.max() - lengths.min() <= COVERAGE_TOLERANCE * lengths.median())
-
-
-def _days(first: object, last: object) -> int | None:
-    if pd.isna(first) or pd.isna(last):
-        return None
-    return int((pd.Timestamp(last) - pd.Timestamp(first)).days)

@@ -1,0 +1,101 @@
+"""Codes of the database and the library in the words that pages use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from typing import Any
+
+from thighseg_core.metrics import METRICS
+
+_METRIC_TITLES = {
+    "volume": "Volume",
+    "lean_volume": "Lean volume",
+    "intramuscular_fat_volume": "Intramuscular fat",
+    "intramuscular_fat_percent": "Intramuscular fat share",
+    "excluded_volume": "Neither lean nor fat",
+    "low_attenuation_volume": "Low-attenuation volume",
+    "normal_attenuation_volume": "Normal-attenuation volume",
+    "lean_attenuation": "Mean attenuation, lean",
+    "mask_attenuation": "Mean attenuation, whole mask",
+    "csa_max": "Largest cross-section",
+    "csa_max_z": "Level of the largest cross-section",
+    "csa_mid": "Mid-level cross-section",
+    "csa_mid_z": "Level of the middle slice",
+    "fat_volume": "Fat volume",
+}
+_UNITS = {"cm3": "cm³", "cm2": "cm²"}
+_REGION_TITLES = {"total": "All three groups"}
+
+
+def metric_title(metric: str) -> str:
+    """Name of a metric as people say it."""
+    return _METRIC_TITLES.get(metric, metric.replace("_", " ").capitalize())
+
+
+def metric_definition(metric: str) -> str:
+    """What the metric is, one or two sentences; empty for an unknown one."""
+    return METRICS[metric].description if metric in METRICS else ""
+
+
+def unit_text(unit: str) -> str:
+    """Unit as it is written on a page."""
+    return _UNITS.get(unit, unit)
+
+
+def axis_title(metric: str, unit: str) -> str:
+    """Metric and unit for an axis."""
+    return f"{metric_title(metric)} ({unit_text(unit)})"
+
+
+def region_title(region: str) -> str:
+    """Name of a region on a page."""
+    return _REGION_TITLES.get(region, region.replace("_", " ").capitalize())
+
+
+def number(value: float | None) -> str:
+    """Three or more significant digits, no exponent; a dash for a missing value."""
+    if value is None or value != value:
+        return "–"
+    digits = 0 if abs(value) >= 1000 else 1 if abs(value) >= 10 else 2
+    return f"{value:,.{digits}f}".replace(",", "\u2009")
+
+
+def scan_state(scan: Mapping[str, Any]) -> str:
+    """Where a scan stands, from a row of `db.queries.scans`: the review of its result, or how far its job is."""
+    if scan["job_status"] in ("queued", "running"):
+        return "waiting" if scan["job_status"] == "queued" else "running"
+    if scan["run_id"] is None or scan["run_id"] != scan["run_id"]:
+        return {"failed": "failed", "cancelled": "cancelled"}.get(str(scan["job_status"]), "not segmented")
+    return {"needs_correction": "needs correction"}.get(str(scan["review"]), scan["review"] or "to review")
+
+
+def serious_flags(flags: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+    """Flags that ask for a look: warnings and errors, not mere information."""
+    return [flag for flag in flags or [] if flag["severity"] in ("warning", "error")]
+
+
+def ago(moment: datetime, *, now: datetime | None = None) -> str:
+    """How long ago, in the largest unit that fits."""
+    seconds = int(((now or datetime.now(UTC)) - moment).total_seconds())
+    for length, unit in ((86_400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= length:
+            count = seconds // length
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return "just now"
+
+
+def duration(seconds: float) -> str:
+    """Such as `2 min 05 s`; under a minute only seconds."""
+    whole = max(0, round(seconds))
+    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60:02d} s"
+
+
+def day(value: date | None) -> str:
+    """ISO date, or a dash."""
+    return value.isoformat() if value else "–"
+
+
+def scan_name(scan: Mapping[str, Any]) -> str:
+    """Subject, visit and short code of a scan, for lists and choosers."""
+    return f"{scan['subject']} · visit {scan['visit']} · {scan['scan'][:6]}"
