@@ -1,7 +1,8 @@
 # ThighSeg. `make help` lists the targets. Everything is installed in .venv; nothing else on the machine changes,
 # except that `make test` adds Chromium on Debian or Ubuntu where that needs no password (THIGHSEG_NO_APT=1 forbids it).
 
-PYTHON ?= python3
+# The first of these that is new enough; PYTHON=... names another.
+PYTHON ?= $(or $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null && echo $$p && break; done),python3)
 PORT ?= 8501
 DATA ?= $(or $(THIGHSEG_DATA),data)
 DEMO_DATA ?= data/demo

@@ -1,0 +1,190 @@
+"""Writes the parts of the documents that follow from the code: the file tree, the tables of numbers, the figures.
+
+`make docs` rewrites them in place, between their marks; tests/test_documentation.py fails when one is out of date.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = ("README.md", "docs/numbers.md", "docs/models.md")
+_BLOCK = re.compile(r"(<!-- generated: (?P<name>[a-z_]+) -->\n).*?(\n<!-- end -->)", re.DOTALL)
+
+# What a folder or a file that has no docstring is for, in the order of the tree.
+PURPOSE = {
+    "app.py": "",
+    "pages/": "the dashboard; views are what a page shows, parts are what several pages use",
+    "pages/parts/": "",
+    "pages/views/": "",
+    "thighseg_core/": "the library: read, segment, measure; knows neither Streamlit nor the database",
+    "thighseg_core/weights/": "the trained networks: model.safetensors and model.json each",
+    "db/": "SQLite through SQLAlchemy, the stored scans, the queue and its worker",
+    "db/migrations/": "the steps from one database schema to the next (Alembic)",
+    "training/": "how the weights were made and scored, and the demo study",
+    "tests/": "one file for each module, and tests of architecture, documents, app and browser",
+    "docs/": "how numbers are defined, the networks, installing, operating; generate.py keeps their tables true",
+    "requirements.txt": "pinned packages",
+    "requirements-dev.txt": "pinned packages for the tests",
+    "pyproject.toml": "settings of ruff, mypy and pytest",
+    "Makefile": "setup, demo, app, test; `make help` lists all",
+    ".streamlit/": "settings and colours of the dashboard's server",
+    ".ci/": "what continuous integration runs",
+    ".gitignore": "what is never committed",
+    "CHANGELOG.md": "what changed, and which changes alter a measured number",
+    "LICENSE": "Apache License 2.0",
+    "NOTICE": "the data that the weights were made from and tested on",
+    "README.md": "this page",
+}
+LONGEST_LINE = 100
+PACKAGES = ("pages", "thighseg_core", "db", "training")
+
+
+def tracked_files() -> list[str]:
+    """Every file of the project, POSIX paths; what git tracks, or everything where there is no git."""
+    done = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-z"], capture_output=True, text=True)
+    if done.returncode == 0 and done.stdout:
+        return sorted(name for name in done.stdout.split("\0") if name and (ROOT / name).exists())
+    skip = {".git", ".venv", "data", "out", "runs", "__pycache__"}
+    found = (path.relative_to(ROOT) for path in ROOT.rglob("*") if path.is_file())
+    return sorted(path.as_posix() for path in found if not skip & set(path.parts))
+
+
+def purpose(name: str) -> str:
+    """One line on a file or folder: from the table above, or the first sentence of its docstring."""
+    if PURPOSE.get(name):
+        return PURPOSE[name]
+    source = ROOT / (f"{name}__init__.py" if name.endswith("/") else name)
+    if source.suffix != ".py" or not source.exists():
+        raise SystemExit(f"say in docs/generate.py, PURPOSE, what {name} is for")
+    text = ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or ""
+    paragraph = " ".join(re.split(r"\n\s*\n", text.strip())[0].split())
+    if not paragraph:
+        raise SystemExit(f"{source.relative_to(ROOT)} needs a docstring that says what it is for")
+    first = re.split(r"(?<!al)(?<=[.])\s(?=[A-Z`])", paragraph)[0]  # not after "et al."
+    return (paragraph if len(paragraph) <= LONGEST_LINE else first).rstrip(".")
+
+
+def file_tree() -> str:
+    """Top-level entries, and below the packages every module, one line each."""
+    files = tracked_files()
+    entries = {f"{name.split('/')[0]}/" if "/" in name else name for name in files}
+    unknown = sorted(entries - set(PURPOSE))
+    if unknown:
+        raise SystemExit(f"say in docs/generate.py, PURPOSE, what these are for: {', '.join(unknown)}")
+    lines: list[tuple[int, str, str]] = []
+    for entry in (name for name in PURPOSE if name in entries):
+        lines.append((0, entry, purpose(entry)))
+        if entry.rstrip("/") in PACKAGES:
+            lines += _below(entry, files, depth=1)
+    width = max(2 * depth + len(name) for depth, name, _ in lines) + 2
+    return "\n".join(["```", *(f"{'  ' * depth + name:<{width}}{text}" for depth, name, text in lines), "```"])
+
+
+def _below(folder: str, files: list[str], *, depth: int) -> Iterable[tuple[int, str, str]]:
+    inside = [name.removeprefix(folder) for name in files if name.startswith(folder)]
+    modules = sorted(name for name in inside if "/" not in name and name.endswith(".py") and name != "__init__.py")
+    for name in modules:
+        yield depth, name, purpose(folder + name)
+    for name in sorted({f"{part.split('/')[0]}/" for part in inside if "/" in part}):
+        path = folder + name
+        if not any(file.endswith((".py", ".json")) for file in files if file.startswith(path)):
+            continue  # pictures
+        yield depth, name, purpose(path)
+        if path != "db/migrations/":
+            yield from _below(path, files, depth=depth + 1)
+
+
+def table(head: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
+    """A Markdown table."""
+    cells = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in cells)
+
+
+def labels() -> str:
+    """Every value of a label map with its name and colour."""
+    from thighseg_core.labels import COLOURS, LABELS
+
+    colour = {name: COLOURS.get(re.sub("_(left|right)$", "", name), "") for name in LABELS.values()}
+    return table(("value", "label", "colour"), ((v, f"`{n}`", colour[n] or "none") for v, n in LABELS.items()))
+
+
+def groups() -> str:
+    """Which muscles make up which group."""
+    from thighseg_core.labels import GROUP_MAP, GROUP_MAP_VERSION
+
+    rows = ((f"`{name}`", ", ".join(muscles)) for name, muscles in GROUP_MAP.items())
+    return f"Group map, version {GROUP_MAP_VERSION}:\n\n" + table(("group", "muscles"), rows)
+
+
+def regions() -> str:
+    """What a number can be about."""
+    from thighseg_core.metrics import REGION_DESCRIPTIONS, REGION_SHORT, REGIONS
+
+    rows = ((f"`{name}`", f"`{REGION_SHORT[name]}`", REGION_DESCRIPTIONS[name]) for name in REGIONS)
+    return table(("region", "in wide columns", "what it is"), rows)
+
+
+def metrics() -> str:
+    """Every metric with its unit and definition."""
+    from thighseg_core.metrics import METRICS
+
+    rows = ((f"`{m.name}`", m.unit, ", ".join(m.regions), m.description) for m in METRICS.values())
+    return table(("metric", "unit", "regions", "definition"), rows)
+
+
+def presets() -> str:
+    """The Hounsfield ranges."""
+    from thighseg_core.tissue import DEFAULT_PRESET, PRESETS
+
+    def row(name: str) -> tuple[object, ...]:
+        preset = PRESETS[name]
+        ranges = (f"{low} to {high}" for low, high in preset.ranges().values())
+        return (f"`{name}`" + (" (default)" if preset == DEFAULT_PRESET else ""), *ranges, preset.citation)
+
+    names = tuple(DEFAULT_PRESET.ranges())
+    return table(("preset", *(f"{name} (HU)" for name in names), "source"), map(row, PRESETS))
+
+
+def columns() -> str:
+    """The columns of the long CSV."""
+    from thighseg_core.export import COLUMN_DESCRIPTIONS
+
+    return table(("column", "meaning"), ((f"`{name}`", text) for name, text in COLUMN_DESCRIPTIONS.items()))
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "file_tree": file_tree,
+    "labels": labels,
+    "groups": groups,
+    "regions": regions,
+    "metrics": metrics,
+    "presets": presets,
+    "columns": columns,
+}
+
+
+def regenerated(text: str) -> str:
+    """The text with every generated block made anew."""
+    return _BLOCK.sub(lambda match: match[1] + BLOCKS[match["name"]]() + match[3], text)
+
+
+def main() -> None:
+    """Rewrite the documents that changed."""
+    for name in DOCUMENTS:
+        path = ROOT / name
+        before = path.read_text(encoding="utf-8")
+        after = regenerated(before)
+        if after != before:
+            path.write_text(after, encoding="utf-8")
+            sys.stdout.write(f"rewrote {name}\n")
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    main()
