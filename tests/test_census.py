@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.boxes import SHAPE, axial_geometry, boxes, scan
+from thighseg_core.census import HU_MIN, take_census
+from thighseg_core.errors import GeometryMismatchError
+from thighseg_core.geometry import Geometry
+from thighseg_core.labels import LabelMap
+
+INSIDE = (slice(2, 5), slice(6, 10), slice(10, 17))  # 3 x 4 x 7 voxels
+EXTENSOR_LEFT = 1
+
+
+def test_voxels_are_counted_by_slice_label_and_attenuation():
+    census = take_census(*boxes([(EXTENSOR_LEFT, 55, INSIDE), (4, -80, (slice(0, 8), slice(1, 2), slice(1, 4)))]))
+    assert census.voxels[:, EXTENSOR_LEFT].tolist() == [0, 0, 28, 28, 28, 0, 0, 0]
+    assert census.voxels[:, 4].tolist() == [3] * 8
+    assert census.voxels[0, 0] == 20 * 30 - 3
+    assert census.histogram[EXTENSOR_LEFT, 55 - HU_MIN] == 84
+    assert census.histogram[EXTENSOR_LEFT].sum() == 84
+    assert census.histogram[4, -80 - HU_MIN] == 24
+
+
+def test_slabs_do_not_lose_or_repeat_slices():
+    geometry = axial_geometry((37, 5, 6))  # more than two slabs, the last one short
+    volume, label_map = boxes([(3, 10, (slice(None), slice(1, 3), slice(1, 4)))], geometry=geometry)
+    census = take_census(volume, label_map)
+    assert census.voxels[:, 3].tolist() == [6] * 37
+    assert census.histogram[3, 10 - HU_MIN] == 222
+
+
+@pytest.mark.parametrize(
+    ("where", "touches"),
+    [
+        ((slice(2, 4), slice(0, 3), slice(5, 9)), True),
+        ((slice(2, 4), slice(17, 20), slice(5, 9)), True),
+        ((slice(2, 4), slice(5, 9), slice(0, 2)), True),
+        ((slice(2, 4), slice(5, 9), slice(28, 30)), True),
+        ((slice(2, 4), slice(1, 19), slice(1, 29)), False),
+        ((slice(0, 8), slice(5, 9), slice(5, 9)), False),  # the first and last slice are no in-plane edge
+    ],
+)
+def test_only_the_edge_within_the_slice_is_a_border(where, touches):
+    census = take_census(*boxes([(EXTENSOR_LEFT, 50, where)]))
+    expected = [touches and where[0].start <= k < where[0].stop for k in range(8)]
+    assert census.at_border[:, EXTENSOR_LEFT].tolist() == expected
+
+
+def test_tissue_beside_padding_touches_the_border():
+    volume, label_map = boxes([(EXTENSOR_LEFT, 50, INSIDE)])
+    padded = volume.attenuation_hu.copy()
+    padded[3, 6:10, 17] = -2000  # directly right of the box, on one slice
+    census = take_census(scan(padded, volume.geometry), label_map)
+    assert census.at_border[:, EXTENSOR_LEFT].tolist() == [k == 3 for k in range(8)]
+
+
+def test_tissue_on_the_circle_of_a_reconstruction_with_constant_corners_touches_the_border():
+    n = 64
+    geometry = Geometry((4, n, n), axial_geometry().affine)
+    y, x = np.indices((n, n)) - (n - 1) / 2
+    noise = np.random.default_rng(0).normal(-1000, 10, (4, n, n)).astype(np.int16)
+    noise[:, np.hypot(y, x) > n / 2] = -1024
+    labels = np.zeros((4, n, n), dtype=np.uint8)
+    labels[1, 30:34, 55:63] = 15  # reaches the circle, one pixel short of the image edge
+    labels[2, 30:34, 55:60] = 16
+    census = take_census(scan(noise, geometry), LabelMap(labels, geometry))
+    assert census.at_border[:, 15].tolist() == [False, True, False, False]
+    assert not census.at_border[:, 16].any()
+    noise[0, 0, 0] = -900  # corners that hold real air: there is no circle
+    assert not take_census(scan(noise, geometry), LabelMap(labels, geometry)).at_border.any()
+
+
+def test_metal_is_counted_on_each_slice_even_where_nothing_is_labelled():
+    volume, label_map = boxes([(EXTENSOR_LEFT, 50, INSIDE)])
+    shiny = volume.attenuation_hu.copy()
+    shiny[6, 0, :5] = 3001
+    shiny[7, 0, :5] = 3000  # not above the limit
+    assert take_census(scan(shiny, volume.geometry), label_map).metal.tolist() == [0, 0, 0, 0, 0, 0, 5, 0]
+
+
+def test_a_label_map_on_another_grid_is_refused_with_what_to_do():
+    volume, _ = boxes([])
+    moved = axial_geometry(origin_mm=(-7, -19, 101))
+    with pytest.raises(GeometryMismatchError, match="resample the label map"):
+        take_census(volume, LabelMap(np.zeros(SHAPE, dtype=np.uint8), moved))
+
+
+def test_an_empty_label_map_gives_an_empty_census():
+    census = take_census(*boxes([]))
+    assert census.voxels[:, 1:].sum() == 0
+    assert census.histogram.sum() == 0

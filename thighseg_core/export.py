@@ -1,0 +1,198 @@
+"""The one definition of the tables that leave ThighSeg; the command line and the dashboard both write these.
+
+Plain text: UTF-8, LF, a dot for the decimal, full precision, NA for missing with its reason beside it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral, Real
+from typing import Any
+
+from thighseg_core.errors import InputError
+from thighseg_core.manifest import RunManifest
+from thighseg_core.measurement import Measurement
+from thighseg_core.metrics import METRICS, REGION_SHORT, REGIONS, SIDE_SHORT
+from thighseg_core.tissue import PRESETS
+
+Row = dict[str, Any]
+
+NA = "NA"
+FULL = "full"
+SCAN_ID_DIGITS = 12
+
+COLUMN_DESCRIPTIONS: dict[str, str] = {
+    "scan_id": "The scan: ct_ and the first 12 hexadecimal digits of its digest. The same scan has the same id "
+    "however it was packed.",
+    "subject_id": "The subject's code as given at upload; NA on the command line.",
+    "visit": "The visit as given at upload; NA on the command line.",
+    "visit_date": "Date of the visit, YYYY-MM-DD; NA on the command line.",
+    "side": "The patient's left or right; both: the two together.",
+    "region": "What was measured: " + ", ".join(REGIONS) + ".",
+    "extent": "full: all that is in the field of view.",
+    "metric": "Name of the measured quantity.",
+    "value": "The number at full precision; NA when missing.",
+    "unit": "Unit of the value.",
+    "status": "ok; flagged: the value stands, the reason says why to doubt it; missing: no value, the reason says why.",
+    "reason": "Why the status is not ok; NA when it is.",
+    "hu_preset": "Name of the table of Hounsfield ranges.",
+    "lean_low_hu": "Lowest attenuation that counts as lean muscle (included).",
+    "lean_high_hu": "Highest attenuation that counts as lean muscle (included).",
+    "fat_low_hu": "Lowest attenuation that counts as fat (included).",
+    "fat_high_hu": "Highest attenuation that counts as fat (included).",
+    "software_version": "Version of ThighSeg.",
+    "git_commit": "Commit of ThighSeg, with a g in front so that no program takes it for a number.",
+    "model_name": "Network that drew the labels; external for a label map that was handed in.",
+    "model_version": "Version of the network's weights.",
+    "weights_sha256": "SHA-256 of the network's weights.",
+    "label_scheme": "Version of the list of labels.",
+    "group_map_version": "Version of the list of muscles in each group.",
+    "device": "Where the network ran: cpu or cuda.",
+    "run_utc": "When the run began, ISO 8601 in UTC.",
+    "review_status": "Whether a person has reviewed the labels.",
+}
+LONG_COLUMNS: tuple[str, ...] = tuple(COLUMN_DESCRIPTIONS)
+METRIC_DESCRIPTIONS: dict[str, str] = {metric.name: metric.description for metric in METRICS.values()}
+
+WIDE_KEYS: tuple[str, ...] = ("subject_id", "visit", "visit_date", "scan_id", "hu_preset", "review_status", "run_utc")
+
+
+def scan_id(digest_sha256: str) -> str:
+    """The scan's id in every table. The letters in front keep digits like 12e456789012 from being read as a number."""
+    return f"ct_{digest_sha256[:SCAN_ID_DIGITS]}"
+
+
+def long_rows(
+    measurements: Iterable[Measurement],
+    *,
+    manifest: RunManifest,
+    digest_sha256: str,
+    subject_id: str | None = None,
+    visit: str | int | None = None,
+    visit_date: str | None = None,
+    review_status: str | None = None,
+) -> list[Row]:
+    """One row of `LONG_COLUMNS` for each measurement; None where there is nothing (written as NA)."""
+    preset = PRESETS.get(manifest.hu_preset)
+    run: Row = {
+        "scan_id": scan_id(digest_sha256),
+        "subject_id": subject_id,
+        "visit": visit,
+        "visit_date": visit_date,
+        "hu_preset": manifest.hu_preset,
+        "lean_low_hu": preset.lean_hu[0] if preset else None,
+        "lean_high_hu": preset.lean_hu[1] if preset else None,
+        "fat_low_hu": preset.fat_hu[0] if preset else None,
+        "fat_high_hu": preset.fat_hu[1] if preset else None,
+        "software_version": manifest.software_version,
+        "git_commit": _commit_text(manifest.git_commit),
+        "model_name": manifest.model_name,
+        "model_version": manifest.model_version or None,
+        "weights_sha256": manifest.weights_sha256 or None,
+        "label_scheme": manifest.label_scheme,
+        "group_map_version": manifest.group_map_version,
+        "device": manifest.device,
+        "run_utc": manifest.started_at,
+        "review_status": review_status,
+    }
+    return [{column: _fact(m).get(column, run.get(column)) for column in LONG_COLUMNS} for m in measurements]
+
+
+def _fact(measurement: Measurement) -> Row:
+    return {
+        "side": measurement.side,
+        "region": measurement.region,
+        "extent": measurement.extent,
+        "metric": measurement.metric,
+        "value": measurement.value,
+        "unit": measurement.unit,
+        "status": measurement.status,
+        "reason": measurement.reason or None,
+    }
+
+
+def _commit_text(commit: str) -> str | None:
+    return None if commit in ("", "unknown") else f"g{commit}"
+
+
+def wide_columns() -> tuple[str, ...]:
+    """Columns of the wide table: the keys, every value, and one status for each region and side.
+
+    Every name fits a statistics package and REDCap: ^[a-z][a-z0-9_]*$, at most 26 characters.
+    """
+    values = [
+        wide_name(region, side, metric.name)
+        for region in REGIONS
+        for side in SIDE_SHORT
+        for metric in METRICS.values()
+        if region in metric.regions
+    ]
+    statuses = [_status_name(region, side) for region in REGIONS for side in SIDE_SHORT]
+    return (*WIDE_KEYS, *values, *statuses)
+
+
+def wide_name(region: str, side: str, metric: str) -> str:
+    """Wide column of a value over the whole field of view: ext_l_lean_cm3."""
+    return f"{REGION_SHORT[region]}_{SIDE_SHORT[side]}_{METRICS[metric].short}"
+
+
+def _status_name(region: str, side: str) -> str:
+    return f"{REGION_SHORT[region]}_{SIDE_SHORT[side]}_status"
+
+
+def wide_rows(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
+    """Long rows to one row per scan, hence one per subject and visit where a visit has one scan.
+
+    Takes the rows over the whole field of view; those of other extents have no wide column.
+    The status of a region and side is the worst of its metrics' ("ok" before "flagged" before "missing").
+    Raises InputError when a scan comes with two runs: choose one of them first.
+    """
+    order = ("ok", "flagged", "missing")
+    columns = wide_columns()
+    out: dict[tuple[Any, ...], Row] = {}
+    seen: set[tuple[Any, ...]] = set()
+    for row in rows:
+        if row["extent"] != FULL:
+            continue
+        key = (row["subject_id"], row["visit"], row["scan_id"])
+        wide = out.setdefault(key, {c: row.get(c) if c in WIDE_KEYS else None for c in columns})
+        name = wide_name(row["region"], row["side"], row["metric"])
+        if (key, name) in seen:
+            raise InputError(
+                f"scan {row['scan_id']} has more than one value of {name}; a wide table takes one run for each scan, "
+                "choose one (the latest, or the reviewed one)"
+            )
+        seen.add((key, name))
+        wide[name] = row["value"]
+        status = _status_name(row["region"], row["side"])
+        wide[status] = max(wide[status] or "ok", row["status"], key=order.index)
+    return list(out.values())
+
+
+def csv_text(rows: Iterable[Mapping[str, Any]], *, columns: Sequence[str] = LONG_COLUMNS) -> str:
+    """Rows as CSV text; encode as UTF-8 to store. Every cell is filled: what is missing is NA."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_cell(row.get(column)) for column in columns] for row in rows)
+    return out.getvalue()
+
+
+def _cell(value: object) -> str:
+    if value is None or value == "" or value != value:  # the last: not a number
+        return NA
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Integral):
+        return str(int(value))
+    if isinstance(value, Real):
+        return repr(float(value))  # shortest text that reads back to the same number
+    return _safe_text(str(value))
+
+
+def _safe_text(text: str) -> str:
+    """One line that no spreadsheet takes for a formula (OWASP, CSV Injection: = + - @ tab, carriage return)."""
+    text = " ".join(text.split()) if any(c in text for c in "\t\r\n") else text
+    return f"'{text}" if text.lstrip()[:1] in ("=", "+", "-", "@") else text
