@@ -97,6 +97,11 @@ def _refuse_unsafe(entry: zipfile.ZipInfo, *, archive: Path) -> None:
         )
     if entry.flag_bits & 0x1:  # APPNOTE 4.4.4, bit 0
         raise UnsafeArchiveError(f"{archive.name} is encrypted; make the zip without a password")
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise UnreadableFileError(
+            f"{archive.name} is packed with method {entry.compress_type}, expected an ordinary zip (deflate); make it with "
+            "the zip function of your operating system"
+        )
 
 
 def _allowed_bytes(archive: Path, folder: Path, *, limits: ArchiveLimits) -> int:

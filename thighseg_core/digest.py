@@ -7,6 +7,7 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
+INT16 = np.iinfo(np.int16)
 AFFINE_DECIMALS = 3  # micrometres: finer differences come from decimal strings and float32 headers
 
 
@@ -17,8 +18,7 @@ def scan_digest(attenuation_hu: NDArray[np.int16] | NDArray[np.float32], affine_
     its axes flipped or permuted.
     """
     array, affine = _canonical(attenuation_hu, affine_lps)
-    if array.dtype != np.int16 and np.array_equal(array, array.astype(np.int16)):
-        array = array.astype(np.int16)
+    array = as_int16_where_integral(array)
     hasher = hashlib.sha256()
     hasher.update(f"{array.dtype.str} {array.shape}".encode())
     hasher.update((np.round(affine, AFFINE_DECIMALS) + 0.0).astype("<f8").tobytes())  # + 0.0: no minus zero
@@ -42,3 +42,13 @@ def _canonical(
             affine[:3, axis] *= -1
             array = np.flip(array, axis)
     return array, affine
+
+
+def as_int16_where_integral(array: NDArray[np.generic]) -> NDArray[np.int16] | NDArray[np.float32]:
+    """The array as int16 when that loses nothing, else as float32."""
+    if array.dtype == np.int16:
+        return array.astype(np.int16, copy=False)
+    fits = bool(array.min() >= INT16.min and array.max() <= INT16.max)  # type: ignore[operator]
+    if fits and (np.issubdtype(array.dtype, np.integer) or all(np.array_equal(p, np.rint(p)) for p in array)):
+        return array.astype(np.int16)
+    return array.astype(np.float32, copy=False)

@@ -1,0 +1,271 @@
+"""One DICOM file: what it is, whether it can be used, where its slices lie, its pixels in HU."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from thighseg_core.errors import NotCTError, SeriesGeometryError, UnreadableFileError
+
+CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
+MULTI_FRAME_CT = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")  # enhanced, legacy converted
+MAX_MATRIX = 4096  # rows or columns; scanners of 2026 reconstruct up to 2048
+MAX_FRAMES = 10_000
+PREAMBLE_BYTES = 128  # PS3.10, 7.1
+
+# What a file that is no CT image is, in words. Anything else is named by its SOP class.
+NOT_IMAGES = {
+    "1.2.840.10008.5.1.4.1.1.7": "a secondary capture (screenshot), not CT slices",
+    "1.2.840.10008.5.1.4.1.1.7.1": "a secondary capture (screenshot), not CT slices",
+    "1.2.840.10008.5.1.4.1.1.7.2": "a secondary capture (screenshot), not CT slices",
+    "1.2.840.10008.5.1.4.1.1.7.3": "a secondary capture (screenshot), not CT slices",
+    "1.2.840.10008.5.1.4.1.1.7.4": "a secondary capture (screenshot), not CT slices",
+    "1.2.840.10008.5.1.4.1.1.88.67": "a radiation dose report, not images",
+    "1.2.840.10008.5.1.4.1.1.481.3": "an RT structure set (contours), not images",
+    "1.2.840.10008.5.1.4.1.1.66.4": "a DICOM segmentation, not images",
+    "1.2.840.10008.5.1.4.1.1.66.7": "a DICOM segmentation, not images",
+    "1.2.840.10008.5.1.4.1.1.104.1": "a PDF document, not images",
+}
+STRUCTURED_REPORTS = "1.2.840.10008.5.1.4.1.1.88."
+# Third and later values of ImageType (0008,0008) whose pixels are no attenuation of a slice.
+NOT_SLICES = {
+    "LOCALIZER": "a scout (localizer)",
+    "SCOUT": "a scout (localizer)",
+    "TOPOGRAM": "a scout (localizer)",
+    "SCANOGRAM": "a scout (localizer)",
+    "MIP": "a maximum intensity projection",
+    "MAXIMUM": "a maximum intensity projection",
+    "MINIP": "a minimum intensity projection",
+    "PROJECTION IMAGE": "a projection",
+    "VRT": "a volume rendering",
+    "SCREEN SAVE": "a screenshot",
+    "MATERIAL_DENSITY": "a material density map",
+    "Z_EFF": "an effective atomic number map",
+}
+# Decoded bit-equal or, where lossy, with a warning. Deflated and video syntaxes are not accepted.
+TRANSFER_SYNTAXES = {
+    "1.2.840.10008.1.2": "implicit little endian",
+    "1.2.840.10008.1.2.1": "explicit little endian",
+    "1.2.840.10008.1.2.2": "explicit big endian",
+    "1.2.840.10008.1.2.5": "RLE",
+    "1.2.840.10008.1.2.4.51": "JPEG extended (lossy)",
+    "1.2.840.10008.1.2.4.57": "JPEG lossless",
+    "1.2.840.10008.1.2.4.70": "JPEG lossless, first-order prediction",
+    "1.2.840.10008.1.2.4.80": "JPEG-LS lossless",
+    "1.2.840.10008.1.2.4.81": "JPEG-LS near-lossless (lossy)",
+    "1.2.840.10008.1.2.4.90": "JPEG 2000 lossless",
+    "1.2.840.10008.1.2.4.91": "JPEG 2000 (lossy)",
+    "1.2.840.10008.1.2.4.201": "HTJ2K lossless",
+    "1.2.840.10008.1.2.4.202": "HTJ2K lossless RPCL",
+    "1.2.840.10008.1.2.4.203": "HTJ2K (lossy)",
+}
+
+
+@dataclass(frozen=True)
+class SliceHeader:
+    """One slice: of a single-frame file, or one frame (from 0) of a multi-frame file."""
+
+    path: Path
+    frame: int
+    rows: int
+    columns: int
+    row_direction: tuple[float, float, float]  # towards higher column index
+    column_direction: tuple[float, float, float]  # towards higher row index
+    position_mm: tuple[float, float, float]  # LPS, centre of the first pixel
+    pixel_spacing_mm: tuple[float, float]  # (between rows, between columns)
+    slope: float
+    intercept: float
+
+
+def read_header(path: Path) -> Dataset:
+    """The data set before the pixels. Raises UnreadableFileError."""
+    return _read(path, stop_before_pixels=True)
+
+
+def looks_like_dicom(start: bytes) -> bool:
+    """True for a DICOM file by its first 132 bytes, or for a bare data set that begins with group 0008."""
+    return start[PREAMBLE_BYTES : PREAMBLE_BYTES + 4] == b"DICM" or (start[:2] == b"\x08\x00" and start[3:4] == b"\x00")
+
+
+def refusal(header: Dataset) -> str | None:
+    """Why this file is not a CT slice, in words; None when it may be one."""
+    sop_class = str(header.get("SOPClassUID", ""))
+    if sop_class in NOT_IMAGES:
+        return NOT_IMAGES[sop_class]
+    if sop_class.startswith(STRUCTURED_REPORTS):
+        return "a structured report, not images"
+    modality = str(header.get("Modality", "CT")).strip().upper()
+    if sop_class not in (CT_IMAGE, *MULTI_FRAME_CT):
+        kind = pydicom.uid.UID(sop_class).name if sop_class else "of no stated kind (no SOP class)"
+        return f"not CT: the files are {kind} with modality {modality}; only CT images can be measured"
+    if modality != "CT":
+        return f"not CT: the modality is {modality}; only CT images can be measured"
+    for value in _texts(header.get("ImageType"))[2:]:
+        if value.upper() in NOT_SLICES:
+            return f"{NOT_SLICES[value.upper()]}, not slices"
+    if str(header.get("BurnedInAnnotation", "NO")).strip().upper() == "YES":
+        return "text is burned into the pixels (it may name the patient); export the series without annotations"
+    return _pixel_refusal(header)
+
+
+def _pixel_refusal(header: Dataset) -> str | None:
+    if "Rows" not in header or "Columns" not in header:
+        return "there are no pixel data in these files; export the images themselves"
+    if int(header.get("SamplesPerPixel", 1)) != 1 or not str(
+        header.get("PhotometricInterpretation", "MONOCHROME2")
+    ).strip().startswith("MONOCHROME"):
+        return "colour images, which hold no Hounsfield units; export the original CT slices"
+    if int(header.get("BitsAllocated", 16)) not in (16, 32):
+        return (
+            f"{header.get('BitsAllocated')} bits a pixel, expected 16: windowed pictures hold no Hounsfield units; export "
+            "the original CT slices"
+        )
+    if not (1 <= int(header.Rows) <= MAX_MATRIX and 1 <= int(header.Columns) <= MAX_MATRIX):
+        return f"the header claims {header.Rows} x {header.Columns} pixels, expected 1 to {MAX_MATRIX}; export it again"
+    if not 1 <= int(header.get("NumberOfFrames", 1) or 1) <= MAX_FRAMES:
+        return f"the header claims {header.NumberOfFrames} frames, expected 1 to {MAX_FRAMES}; export it again"
+    syntax = str(header.file_meta.get("TransferSyntaxUID", "1.2.840.10008.1.2"))
+    if syntax not in TRANSFER_SYNTAXES:
+        return (
+            f"the pixels are packed as {pydicom.uid.UID(syntax).name}, which is not supported; export uncompressed or as "
+            "JPEG 2000 lossless"
+        )
+    rescale_type = str(header.get("RescaleType", "HU") or "HU").strip().upper()
+    if rescale_type not in ("HU", "US"):  # US: unspecified (PS3.3 C.11.1.1.2)
+        return f"not HU: the values are stated in {rescale_type}; export the CT in Hounsfield units"
+    return None
+
+
+def slice_headers(header: Dataset, path: Path) -> tuple[SliceHeader, ...]:
+    """The slices of one file. Raises NotCTError (no rescale) or SeriesGeometryError (no geometry)."""
+    if str(header.SOPClassUID) not in MULTI_FRAME_CT:
+        return (_slice_header([header], header, path=path, frame=0),)
+    shared = _first(header, "SharedFunctionalGroupsSequence")
+    frames = header.get("PerFrameFunctionalGroupsSequence") or []
+    if len(frames) != int(header.get("NumberOfFrames", 0) or 0):
+        raise SeriesGeometryError(
+            f"a multi-frame file with {header.get('NumberOfFrames')} frames describes {len(frames)}; export it again"
+        )
+    slices = []
+    for number, own in enumerate(frames):
+        groups = [
+            item
+            for keyword in (
+                "PlanePositionSequence",
+                "PlaneOrientationSequence",
+                "PixelMeasuresSequence",
+                "PixelValueTransformationSequence",
+            )
+            if (item := _first(own, keyword) or _first(shared, keyword)) is not None
+        ]
+        slices.append(_slice_header(groups, header, path=path, frame=number))
+    return tuple(slices)
+
+
+def _slice_header(groups: list[Dataset], header: Dataset, *, path: Path, frame: int) -> SliceHeader:
+    orientation = _numbers(groups, "ImageOrientationPatient", 6, "its orientation in the patient")
+    position = _numbers(groups, "ImagePositionPatient", 3, "its position in the patient")
+    spacing = _numbers(groups, "PixelSpacing", 2, "its pixel spacing in mm")
+    if min(spacing) <= 0:
+        raise SeriesGeometryError(
+            f"the pixel spacing is {spacing[0]:g} x {spacing[1]:g} mm; export it with its spacing"
+        )
+    slope, intercept = _rescale(groups)
+    row, column = np.array(orientation[:3]), np.array(orientation[3:])
+    lengths = np.linalg.norm(row), np.linalg.norm(column)
+    # Cosines are written with 6 digits or more; 1e-3 is 0.06 degrees, the shear a Geometry accepts.
+    if abs(lengths[0] - 1) > 1e-3 or abs(lengths[1] - 1) > 1e-3 or abs(float(row @ column)) > 1e-3:
+        raise SeriesGeometryError("the row and column directions are not unit vectors at right angles; export it again")
+    return SliceHeader(
+        path=path,
+        frame=frame,
+        rows=int(header.Rows),
+        columns=int(header.Columns),
+        row_direction=(orientation[0], orientation[1], orientation[2]),
+        column_direction=(orientation[3], orientation[4], orientation[5]),
+        position_mm=(position[0], position[1], position[2]),
+        pixel_spacing_mm=(spacing[0], spacing[1]),
+        slope=slope,
+        intercept=intercept,
+    )
+
+
+def _rescale(groups: list[Dataset]) -> tuple[float, float]:
+    missing = "a CT slice needs RescaleSlope and RescaleIntercept to be in Hounsfield units"
+    remedy = "export the original series from the PACS"
+    try:
+        (slope,) = _numbers(groups, "RescaleSlope", 1, "")
+        (intercept,) = _numbers(groups, "RescaleIntercept", 1, "")
+    except SeriesGeometryError:
+        raise NotCTError(f"not HU: {missing}, and they are missing; {remedy}") from None
+    if slope == 0:
+        raise NotCTError(f"not HU: {missing}, and the slope is 0; {remedy}")
+    return slope, intercept
+
+
+def _numbers(groups: list[Dataset], keyword: str, count: int, meaning: str) -> tuple[float, ...]:
+    value = next((group.get(keyword) for group in groups if group.get(keyword) not in (None, "")), None)
+    try:
+        numbers = tuple(float(x) for x in (value if count > 1 else [value]))  # type: ignore[union-attr,arg-type]
+    except (TypeError, ValueError):
+        numbers = ()
+    if len(numbers) != count or not all(math.isfinite(x) for x in numbers):
+        raise SeriesGeometryError(f"a slice lacks {meaning} ({keyword}); export the original series from the PACS")
+    return numbers
+
+
+def read_pixels(path: Path, slices: tuple[SliceHeader, ...]) -> tuple[Dataset, list[NDArray[Any]]]:
+    """The data set of one file, and the stored pixels (rows, columns) of the wanted slices of it.
+
+    Raises UnreadableFileError when the pixels are missing, truncated or cannot be decoded.
+    """
+    dataset = _read(path, stop_before_pixels=False)
+    if "PixelData" not in dataset:
+        raise UnreadableFileError(f"{path.name} holds no pixel data (truncated file?); export the images themselves")
+    try:
+        pixels = dataset.pixel_array
+    except Exception as error:  # decoders of five libraries raise what they like; translated here
+        raise UnreadableFileError(
+            f"the pixel data of {path.name} cannot be decoded: truncated, damaged or not as the header says "
+            f"({_short(error)}). Copy or export the series again"
+        ) from error
+    frames = [pixels if pixels.ndim == 2 else pixels[one.frame] for one in slices]
+    for one, frame in zip(slices, frames, strict=True):
+        if frame.shape != (one.rows, one.columns):
+            raise UnreadableFileError(
+                f"{path.name} decodes to {frame.shape}, its header says {one.rows} x {one.columns}"
+            )
+    return dataset, frames
+
+
+def _read(path: Path, *, stop_before_pixels: bool) -> Dataset:
+    # Validation on reading only warns, and its warnings quote patients' names.
+    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+    try:
+        return pydicom.dcmread(path, stop_before_pixels=stop_before_pixels, force=True)
+    except Exception as error:  # a damaged file makes pydicom raise almost anything
+        raise UnreadableFileError(
+            f"{path.name} cannot be read as DICOM: empty, truncated or damaged ({_short(error)}). Copy or export it again"
+        ) from error
+
+
+def _first(dataset: Dataset | None, keyword: str) -> Dataset | None:
+    sequence = dataset.get(keyword) if dataset is not None else None
+    return sequence[0] if sequence else None
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if value is None or value == "":
+        return ()
+    return (value,) if isinstance(value, str) else tuple(str(part) for part in value)
+
+
+def _short(error: BaseException) -> str:
+    return f"{type(error).__name__}: {str(error).splitlines()[0][:120] if str(error) else 'no details'}"
