@@ -91,6 +91,11 @@ def open_database(path: Path) -> Database:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     upgrade_to_head(path)
+    return connect_database(path)
+
+
+def connect_database(path: Path) -> Database:
+    """Engines on a file whose schema is known to be up to date."""
     return Database(path=path, writer=writer_engine(path), reader=reader_engine(path))
 
 
