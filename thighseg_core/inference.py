@@ -1,0 +1,172 @@
+"""A network over a canonical stack: batches of slices in, one tissue class per native pixel out.
+
+Memory is bounded: class probabilities live at the network's resolution for a few slices only, and on the native grid
+for one slice at a time.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from thighseg_core.checkpoint import Preprocessing
+from thighseg_core.networks import SIZE_MULTIPLE
+from thighseg_core.preprocess import AIR_HU, HIGHEST_HU, normalise, working_shape
+
+_CPU_BATCH = 4  # larger ones are no faster on two cores
+_CUDA_BATCH = 64
+
+
+@dataclass(frozen=True)
+class InferenceOptions:
+    """flip_averaging: mean of the image and its mirror image (classes have no side), at twice the time.
+    slice_smoothing_mm: standard deviation of a Gaussian over neighbouring slices' probabilities; 0 for none.
+    """
+
+    flip_averaging: bool = True
+    slice_smoothing_mm: float = 0.0
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """classes: (K, J, I) uint8 indices of `labels.CLASSES`. device: where it ended. notes: what users should know."""
+
+    classes: NDArray[np.uint8]
+    device: str
+    notes: tuple[str, ...] = ()
+
+
+def resolve_device(device: str) -> str:
+    """ "auto" -> "cuda" when there is one, else "cpu"; other names pass."""
+    if device != "auto":
+        return device
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def predict(
+    attenuation_hu: NDArray[Any],
+    *,
+    spacing_mm: tuple[float, float, float],
+    network: nn.Module,
+    preprocessing: Preprocessing,
+    device: str,
+    options: InferenceOptions | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Prediction:
+    """Tissue classes of a canonical stack (or a box of its rows and columns), on its own grid.
+
+    When the GPU's memory does not suffice, smaller batches are tried, then the CPU; the prediction says so.
+    """
+    options = options or InferenceOptions()
+    batches = _Batches(network, device, options.flip_averaging)
+    n_slices, rows, columns = attenuation_hu.shape
+    shape = working_shape((rows, columns), (spacing_mm[1], spacing_mm[2]), preprocessing.spacing_mm)
+
+    def probabilities() -> Iterator[Tensor]:
+        start = 0
+        while start < n_slices:
+            slab = attenuation_hu[start : start + batches.size]
+            image = _network_images(slab, shape, preprocessing)
+            for probability in batches.run(image):
+                yield probability[:, : shape[0], : shape[1]]
+            start += len(slab)
+            if progress is not None:
+                progress(start / n_slices)
+
+    weights = _gaussian(options.slice_smoothing_mm / spacing_mm[0])
+    classes = np.empty(attenuation_hu.shape, dtype=np.uint8)
+    with torch.inference_mode():
+        for index, probability in enumerate(_smoothed(probabilities(), weights)):
+            native = F.interpolate(probability[None], size=(rows, columns), mode="bilinear", align_corners=False)
+            classes[index] = native[0].argmax(dim=0).to(torch.uint8).cpu().numpy()
+    return Prediction(classes=classes, device=batches.device, notes=tuple(batches.notes))
+
+
+def _network_images(slab: NDArray[Any], shape: tuple[int, int], preprocessing: Preprocessing) -> Tensor:
+    """(B, J, I) attenuation -> (B, 1, H, W) normalised images, averaged down, air added to multiples of 32."""
+    raw = torch.from_numpy(np.clip(slab, AIR_HU, HIGHEST_HU).astype(np.float32))[:, None]
+    small = F.interpolate(raw, size=shape, mode="bilinear", align_corners=False, antialias=True)
+    bottom, right = (-n % SIZE_MULTIPLE for n in shape)
+    padded = F.pad(small, (0, right, 0, bottom), value=float(AIR_HU))
+    return torch.from_numpy(normalise(padded.numpy(), preprocessing))
+
+
+class _Batches:
+    """Runs batches on a device, and steps down (smaller batches, then the CPU) when its memory is exhausted."""
+
+    def __init__(self, network: nn.Module, device: str, flip: bool) -> None:
+        self.network = network
+        self.device = device
+        self.flip = flip
+        self.size = _CUDA_BATCH if device.startswith("cuda") else _CPU_BATCH
+        self.notes: list[str] = []
+
+    def run(self, image: Tensor) -> list[Tensor]:
+        """(B, 1, H, W) -> B tensors (C, H, W) of class probabilities in float32."""
+        done: list[Tensor] = []
+        while len(done) < len(image):
+            try:
+                done.extend(self._forward(image[len(done) : len(done) + self.size]))
+            except torch.OutOfMemoryError:
+                if self.device == "cpu":
+                    raise
+                self._step_down()
+        return done
+
+    def _forward(self, image: Tensor) -> Tensor:
+        on_gpu = self.device.startswith("cuda")
+        batch = image.to(self.device).contiguous(memory_format=torch.channels_last)
+        with torch.autocast("cuda", dtype=torch.float16) if on_gpu else nullcontext():
+            probability: Tensor = self.network(batch).float().softmax(dim=1)
+            if self.flip:
+                mirrored = self.network(batch.flip(-1)).float().softmax(dim=1).flip(-1)
+                probability = (probability + mirrored) / 2
+        return probability
+
+    def _step_down(self) -> None:
+        torch.cuda.empty_cache()
+        if self.size > 1:
+            self.size //= 2
+            note = "the GPU's memory was short; smaller batches were used"
+        else:
+            self.network, self.device, self.size = copy.deepcopy(self.network).cpu(), "cpu", _CPU_BATCH
+            note = "the GPU's memory did not suffice; the CPU was used"
+        if note not in self.notes:
+            self.notes.append(note)
+
+
+def _gaussian(sigma_slices: float) -> list[float]:
+    """Weights of the neighbours at distance 0, 1, ... slices; [1.0] for none."""
+    reach = math.ceil(2 * sigma_slices) if sigma_slices > 0.2 else 0
+    return [1.0] + [math.exp(-0.5 * (n / sigma_slices) ** 2) for n in range(1, reach + 1)]
+
+
+def _smoothed(slices: Iterable[Tensor], weights: list[float]) -> Iterator[Tensor]:
+    """Weighted mean over neighbouring slices, in order, holding only as many slices as the weights reach."""
+    reach = len(weights) - 1
+    window: deque[tuple[int, Tensor]] = deque(maxlen=2 * reach + 1)
+
+    def mean(centre: int) -> Tensor:
+        members = [(weights[abs(n - centre)], tensor) for n, tensor in window if abs(n - centre) <= reach]
+        device = members[-1][1].device  # slices before a step down to the CPU may still be on the GPU
+        total = torch.stack([weight * tensor.to(device) for weight, tensor in members]).sum(dim=0)
+        return total / sum(weight for weight, _ in members)
+
+    last = -1
+    for last, tensor in enumerate(slices):
+        window.append((last, tensor))
+        if last >= reach:
+            yield mean(last - reach)
+    for centre in range(max(0, last + 1 - reach), last + 1):
+        yield mean(centre)

@@ -1,0 +1,186 @@
+"""Which voxels belong to which leg: every voxel of a leg gets one number, whatever the legs touch.
+
+Legs are told apart by their cores (thigh muscles, femur, and the fat between them), on a grid of about 3 mm. The
+rest of the body then goes to the leg that is nearest through the body, not through the air.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from thighseg_core.labels import CLASS_INDEX
+
+_COARSE_MM = 3.0
+_CORE_CLASSES = ("extensor", "flexor", "adductor", "sartorius", "femur", "intermuscular")
+_BRIDGE_MM = 6.0  # contact between two cores up to twice this thickness is cut
+_SMALLEST_CORE_CM3 = 2.0  # a smaller core is no second leg
+_SMALLEST_FEMUR_CM2 = 1.0  # on one slice
+_FEMUR_GAP_MM = 60.0  # two femurs are further apart; a patella or a fibula is nearer to its own
+_TWO_FEMURS_SHARE = 0.2  # of the slices with a femur
+
+_ALL_NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)
+
+
+@dataclass(frozen=True)
+class Legs:
+    """numbers: (K, J, I) uint8, 0 no leg, 1 and 2 the legs in the order of columns (1 more to the patient's right).
+
+    count: how many legs were found, 0 to 2.
+    """
+
+    numbers: NDArray[np.uint8]
+    count: int
+
+
+def find_legs(classes: NDArray[np.uint8], body: NDArray[np.bool_], *, spacing_mm: tuple[float, float, float]) -> Legs:
+    """Split a canonical stack into at most two legs by what was predicted and where the body is."""
+    stride = tuple(max(1, round(_COARSE_MM / step)) for step in spacing_mm)
+    view = tuple(slice(step // 2, None, step) for step in stride)
+    # The last block may be shorter than half a stride: then it has no sample of its own and its neighbour serves.
+    coarse_mm = (spacing_mm[0] * stride[0], spacing_mm[1] * stride[1], spacing_mm[2] * stride[2])
+    numbers = _coarse_legs(classes[view], body[view], coarse_mm)
+    for axis, step in enumerate(stride):
+        nearest = np.minimum(np.arange(classes.shape[axis]) // step, numbers.shape[axis] - 1)
+        numbers = numbers.take(nearest, axis=axis)
+    numbers = _fill_edges(numbers, body)
+    return Legs(numbers=numbers, count=int(numbers.max()))
+
+
+def _coarse_legs(
+    classes: NDArray[np.uint8], body: NDArray[np.bool_], spacing_mm: tuple[float, float, float]
+) -> NDArray[np.uint8]:
+    core = np.isin(classes, [CLASS_INDEX[name] for name in _CORE_CLASSES]) & body
+    femur = (classes == CLASS_INDEX["femur"]) & body
+    depth_mm = np.stack([ndimage.distance_transform_edt(_padded(p), sampling=spacing_mm[1:])[1:-1, 1:-1] for p in core])
+    inner = depth_mm > _BRIDGE_MM
+    seeds = _femur_seeds(femur, spacing_mm)
+    if seeds is None:
+        seeds = _core_seeds(core, inner & core, femur, body, spacing_mm)
+    numbers = seeds
+    for domain in (inner | femur, core, body):
+        numbers = _spread(numbers, domain | (numbers > 0))
+    return _in_order_of_columns(numbers)
+
+
+def _padded(plane: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """With a rim of tissue: the edge of the image is no edge of a leg."""
+    return np.pad(plane, 1, mode="edge")
+
+
+def _femur_seeds(femur: NDArray[np.bool_], spacing_mm: tuple[float, float, float]) -> NDArray[np.uint8] | None:
+    """Numbered femurs when two are seen side by side on enough slices, else None."""
+    pixel_cm2 = spacing_mm[1] * spacing_mm[2] / 100
+    pairs: dict[int, tuple[float, float]] = {}
+    n_with_femur = 0
+    for index, plane in enumerate(femur):
+        pieces, n_pieces = ndimage.label(plane, structure=np.ones((3, 3)))
+        if n_pieces == 0:
+            continue
+        sizes = np.bincount(pieces.ravel())[1:]
+        large = [n + 1 for n in range(n_pieces) if sizes[n] * pixel_cm2 >= _SMALLEST_FEMUR_CM2]
+        n_with_femur += bool(large)
+        columns = [float(np.nonzero(pieces == n)[1].mean()) for n in large]
+        if len(columns) > 1 and (max(columns) - min(columns)) * spacing_mm[2] >= _FEMUR_GAP_MM:
+            pairs[index] = (min(columns), max(columns))
+    if len(pairs) < max(1, _TWO_FEMURS_SHARE * n_with_femur):
+        return None
+    known = sorted(pairs)
+    middles = np.interp(np.arange(len(femur)), known, [sum(pairs[index]) / 2 for index in known])
+    first = np.arange(femur.shape[2])[None, None, :] < middles[:, None, None]
+    return np.where(femur, np.where(first, 1, 2), 0).astype(np.uint8)
+
+
+def _core_seeds(
+    core: NDArray[np.bool_],
+    inner: NDArray[np.bool_],
+    femur: NDArray[np.bool_],
+    body: NDArray[np.bool_],
+    spacing_mm: tuple[float, float, float],
+) -> NDArray[np.uint8]:
+    """The main leg is 1; a piece of another leg without its femur is 2."""
+    pieces, n_pieces = ndimage.label(inner | (femur & core), structure=_ALL_NEIGHBOURS)
+    if n_pieces == 0:
+        pieces, n_pieces = ndimage.label(core, structure=_ALL_NEIGHBOURS)
+    if n_pieces == 0:
+        return np.zeros(core.shape, dtype=np.uint8)
+    sizes = np.bincount(pieces.ravel(), minlength=n_pieces + 1)
+    femur_sizes = np.bincount(pieces[femur], minlength=n_pieces + 1)
+    sizes[0] = femur_sizes[0] = 0
+    main = int(femur_sizes.argmax()) if femur_sizes.any() else int(sizes.argmax())
+    voxel_cm3 = float(np.prod(spacing_mm)) / 1000
+    body_pieces = np.stack([ndimage.label(plane)[0] for plane in body])
+    seeds: NDArray[np.uint8] = (pieces == main).astype(np.uint8)
+    for piece in range(1, n_pieces + 1):
+        if piece == main or sizes[piece] * voxel_cm3 < _SMALLEST_CORE_CM3:
+            continue
+        if _is_other_leg(pieces == piece, pieces == main, body_pieces):
+            seeds[pieces == piece] = 2
+        else:
+            seeds[pieces == piece] = 1
+    return seeds
+
+
+def _is_other_leg(piece: NDArray[np.bool_], main: NDArray[np.bool_], body_pieces: NDArray[Any]) -> bool:
+    """A piece of another leg is apart from the main leg on most slices: by air, or by lying beside it and being cut
+    by the edge of the image there (a muscle of the same leg that came off lies inside the picture)."""
+    together = np.flatnonzero(piece.any(axis=(1, 2)) & main.any(axis=(1, 2)))
+    if together.size == 0:
+        return False
+    by_air = beside = 0
+    for index in together:
+        main_bodies = np.unique(body_pieces[index][main[index]])
+        by_air += not np.isin(body_pieces[index][piece[index]], main_bodies).any()
+        main_columns = np.flatnonzero(main[index].any(axis=0))
+        columns = np.flatnonzero(piece[index].any(axis=0))
+        cut_right, cut_left = columns[0] == 0, columns[-1] == piece.shape[2] - 1
+        beside += bool((cut_right and columns[-1] < main_columns[0]) or (cut_left and columns[0] > main_columns[-1]))
+    return bool(max(by_air, beside) > 0.5 * together.size)
+
+
+def _spread(numbers: NDArray[np.uint8], domain: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Grow the numbered regions step by step through `domain` until they meet; a tie goes to the first."""
+    numbers = numbers.copy()
+    present = [n for n in (1, 2) if (numbers == n).any()]
+    if len(present) == 1:
+        numbers[ndimage.binary_propagation(numbers > 0, mask=domain)] = present[0]
+        return numbers
+    while True:
+        free = domain & (numbers == 0)
+        grown = 0
+        fronts = [ndimage.binary_dilation(numbers == n) & free for n in present]
+        for n, front in zip(present, fronts, strict=True):
+            front &= numbers == 0
+            numbers[front] = n
+            grown += int(front.sum())
+        if grown == 0:
+            return numbers
+
+
+def _in_order_of_columns(numbers: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Leg 1 lies to the patient's right of leg 2: judged on slices that show both, else over all."""
+    if not (numbers == 2).any():
+        return numbers
+    first, second = numbers == 1, numbers == 2
+    both = first.any(axis=(1, 2)) & second.any(axis=(1, 2))
+    if both.any():
+        first, second = first[both], second[both]
+    if float(np.nonzero(first)[2].mean()) <= float(np.nonzero(second)[2].mean()):
+        return numbers
+    return np.asarray(np.array([0, 2, 1], dtype=np.uint8)[numbers])
+
+
+def _fill_edges(numbers: NDArray[np.uint8], body: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Body voxels that the coarse grid missed take the number of the nearest numbered voxel within a few voxels."""
+    numbers = np.where(body, numbers, 0).astype(np.uint8)
+    for _ in range(4):
+        missing = body & (numbers == 0)
+        if not missing.any():
+            break
+        largest = ndimage.maximum_filter(numbers, size=(1, 3, 3))
+        numbers[missing] = largest[missing]
+    return numbers

@@ -1,0 +1,211 @@
+"""From a network's classes to clean ones at native resolution: no crumbs, edges where the attenuation has them.
+
+Everything here works on a canonical stack with in-plane edges per slice; no voxel is resampled.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from thighseg_core.labels import CLASS_INDEX, CLASSES
+
+# The edge between fat and muscle (tissue.py: fat -190 to -30, lean from -29 HU).
+FAT_BELOW_HU = -29
+LEAN_UP_TO_HU = 150
+BONE_FROM_HU = 200  # our convention: the blurred rim of cortical bone is brighter than any muscle
+
+MUSCLES = tuple(CLASS_INDEX[name] for name in ("extensor", "flexor", "adductor", "sartorius", "other_muscle"))
+_BONES = tuple(CLASS_INDEX[name] for name in ("femur", "other_bone"))
+_FATS = tuple(CLASS_INDEX[name] for name in ("intermuscular", "subcutaneous"))
+_CLEANED = (*MUSCLES, CLASS_INDEX["femur"])
+
+_CRUMB_CM3 = 3.0  # smaller pieces of a class in one leg go ...
+_CRUMB_SHARE = 0.1  # ... when they are also less than this share of its largest piece
+_PEEL_MM = 3.0  # how deep fat is taken off the edge of a muscle; fat further in is inside the muscle
+_GROW_MM = 2.0  # how far an edge is moved out over lean tissue
+_VESSEL_RADIUS_MM = 1.5  # lean tissue outside the muscles that holds such a disk is a vessel, a nerve or a node
+_SKIN_MM = 2.5
+_BONE_RIM_MM = 3.0
+_HOLE_MM2 = 15.0
+
+_CROSS = ndimage.generate_binary_structure(2, 1)
+_ALL_NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)
+
+
+def refine(
+    classes: NDArray[np.uint8],
+    attenuation_hu: NDArray[Any],
+    legs: NDArray[np.uint8],
+    *,
+    body: NDArray[np.bool_],
+    spacing_mm: tuple[float, float, float],
+) -> NDArray[np.uint8]:
+    """Clean classes: crumbs go to what surrounds them, edges of muscles lie on the visible edge.
+
+    legs: numbers of `legs.find_legs`; no class grows from one leg into another.
+    """
+    refined = remove_crumbs(classes, legs, spacing_mm=spacing_mm)
+    for index in range(len(refined)):
+        if not np.isin(refined[index], MUSCLES).any():
+            continue
+        refined[index] = _refine_slice(refined[index], attenuation_hu[index], legs[index], body[index], spacing_mm[1:])
+    return refined
+
+
+def remove_crumbs(
+    classes: NDArray[np.uint8], legs: NDArray[np.uint8], *, spacing_mm: tuple[float, float, float]
+) -> NDArray[np.uint8]:
+    """Small pieces of a muscle group or of the femur, judged in 3-D and by leg, take the class that surrounds them."""
+    voxel_cm3 = float(np.prod(spacing_mm)) / 1000
+    crumbs = np.zeros(classes.shape, dtype=bool)
+    for number, box in enumerate(_boxes(legs), start=1):
+        own = np.where(legs[box] == number, classes[box], 0)
+        for value in _CLEANED:
+            pieces, n_pieces = ndimage.label(own == value, structure=_ALL_NEIGHBOURS)
+            if n_pieces < 2:
+                continue
+            sizes_cm3 = np.bincount(pieces.ravel()) * voxel_cm3
+            sizes_cm3[0] = 0
+            small = (sizes_cm3 < _CRUMB_CM3) & (sizes_cm3 < _CRUMB_SHARE * sizes_cm3.max())
+            small[0] = False
+            crumbs[box] |= small[pieces]
+    cleaned = classes.copy()
+    for index in np.flatnonzero(crumbs.any(axis=(1, 2))):
+        plane = crumbs[index]
+        _, (rows, columns) = ndimage.distance_transform_edt(plane, return_indices=True)
+        cleaned[index] = classes[index][rows, columns]
+    return cleaned
+
+
+def _boxes(numbers: NDArray[np.uint8]) -> list[tuple[slice, slice, slice]]:
+    """The box of each number from 1 on; an empty one for a number that does not occur."""
+    empty = (slice(0, 0), slice(0, 0), slice(0, 0))
+    found: list[Any] = list(ndimage.find_objects(numbers))  # None for a number that does not occur
+    return [empty if box is None else box for box in found]
+
+
+def _refine_slice(
+    classes: NDArray[np.uint8],
+    attenuation_hu: NDArray[Any],
+    legs: NDArray[np.uint8],
+    body: NDArray[np.bool_],
+    spacing_mm: tuple[float, float],
+) -> NDArray[np.uint8]:
+    """One slice: bone rim, fat peeled off, lean rim taken in, small holes filled, each within its leg."""
+    rows = np.flatnonzero((classes > 0).any(axis=1))
+    columns = np.flatnonzero((classes > 0).any(axis=0))
+    box = np.s_[max(0, rows[0] - 4) : rows[-1] + 5, max(0, columns[0] - 4) : columns[-1] + 5]
+    refined = classes.copy()
+    for leg in np.unique(legs[box][legs[box] > 0]):
+        own = np.where(legs[box] == leg, refined[box], 0).astype(np.uint8)
+        inside = body[box] & (legs[box] == leg)
+        own = _claim_bone_rim(own, attenuation_hu[box], spacing_mm)
+        own = _peel_fat(own, attenuation_hu[box], spacing_mm)
+        own = _take_in_lean_rim(own, attenuation_hu[box], inside, spacing_mm)
+        own = _fill_small_holes(own, spacing_mm)
+        refined[box] = np.where(legs[box] == leg, own, refined[box])
+    return refined
+
+
+def _claim_bone_rim(
+    classes: NDArray[np.uint8], attenuation_hu: NDArray[Any], spacing_mm: tuple[float, float]
+) -> NDArray[np.uint8]:
+    """Muscle voxels as bright as bone beside the femur are its cortex."""
+    femur = classes == CLASS_INDEX["femur"]
+    if not femur.any():
+        return classes
+    bright = np.isin(classes, MUSCLES) & (attenuation_hu >= BONE_FROM_HU)
+    steps = max(1, round(_BONE_RIM_MM / min(spacing_mm)))
+    cortex = ndimage.binary_dilation(femur, structure=_CROSS, iterations=steps, mask=femur | bright)
+    return np.where(cortex, CLASS_INDEX["femur"], classes).astype(np.uint8)
+
+
+def _peel_fat(
+    classes: NDArray[np.uint8], attenuation_hu: NDArray[Any], spacing_mm: tuple[float, float]
+) -> NDArray[np.uint8]:
+    """Fat at the edge of a muscle group, or between two groups, is fat between muscles; fat further in stays."""
+    fat = attenuation_hu < FAT_BELOW_HU
+    candidates = np.isin(classes, MUSCLES) & fat
+    if not candidates.any():
+        return classes
+    peeled = classes.copy()
+    steps = max(1, round(_PEEL_MM / min(spacing_mm)))
+    unknown = np.uint8(len(CLASSES))
+    for _ in range(steps):
+        at_edge = ndimage.maximum_filter(peeled, footprint=_CROSS) != ndimage.minimum_filter(peeled, footprint=_CROSS)
+        front = at_edge & candidates & (peeled != unknown)
+        if not front.any():
+            break
+        peeled[front] = unknown
+    gone = peeled == unknown
+    if gone.any():
+        peeled[gone] = _nearest(classes, np.isin(classes, _FATS), gone, CLASS_INDEX["intermuscular"])
+    return peeled
+
+
+def _take_in_lean_rim(
+    classes: NDArray[np.uint8],
+    attenuation_hu: NDArray[Any],
+    inside: NDArray[np.bool_],
+    spacing_mm: tuple[float, float],
+) -> NDArray[np.uint8]:
+    """Thin lean tissue along the edge of a muscle belongs to it; vessels, nerves and skin do not."""
+    lean = (attenuation_hu >= FAT_BELOW_HU) & (attenuation_hu <= LEAN_UP_TO_HU)
+    free = lean & inside & ~np.isin(classes, MUSCLES) & ~np.isin(classes, _BONES)
+    if not free.any():
+        return classes
+    disk = _disk(_VESSEL_RADIUS_MM, spacing_mm)
+    thick = ndimage.binary_opening(free, structure=disk)
+    skin = inside & ~_eroded(inside, _SKIN_MM, spacing_mm)
+    free &= ~thick & ~skin
+    muscle = np.isin(classes, MUSCLES)
+    steps = max(1, round(_GROW_MM / min(spacing_mm)))
+    rim = ndimage.binary_dilation(muscle, structure=_CROSS, iterations=steps, mask=muscle | free) & ~muscle
+    if not rim.any():
+        return classes
+    grown = classes.copy()
+    grown[rim] = _nearest(classes, muscle, rim, 0)
+    return grown
+
+
+def _fill_small_holes(classes: NDArray[np.uint8], spacing_mm: tuple[float, float]) -> NDArray[np.uint8]:
+    """Holes of a few voxels within one muscle group are filled; larger ones are fat or vessels between muscles."""
+    largest = _HOLE_MM2 / (spacing_mm[0] * spacing_mm[1])
+    filled = classes.copy()
+    for value in MUSCLES:
+        group = classes == value
+        if not group.any():
+            continue
+        holes = ndimage.binary_fill_holes(group) & ~group & ~np.isin(classes, _BONES)
+        pieces, n_pieces = ndimage.label(holes)
+        if n_pieces:
+            small = np.bincount(pieces.ravel()) <= largest
+            small[0] = False
+            filled[small[pieces]] = value
+    return filled
+
+
+def _nearest(
+    classes: NDArray[np.uint8], sources: NDArray[np.bool_], wanted: NDArray[np.bool_], default: int
+) -> NDArray[np.uint8]:
+    """Class of the nearest source pixel for each wanted pixel; `default` when there is no source."""
+    if not sources.any():
+        return np.full(int(wanted.sum()), default, dtype=np.uint8)
+    _, (rows, columns) = ndimage.distance_transform_edt(~sources, return_indices=True)
+    return np.asarray(classes[rows[wanted], columns[wanted]], dtype=np.uint8)
+
+
+def _eroded(mask: NDArray[np.bool_], depth_mm: float, spacing_mm: tuple[float, float]) -> NDArray[np.bool_]:
+    """The mask without a rim of `depth_mm`; the edge of the image is no edge of the body."""
+    steps = max(1, round(depth_mm / min(spacing_mm)))
+    return np.asarray(ndimage.binary_erosion(mask, structure=_CROSS, iterations=steps, border_value=1))
+
+
+def _disk(radius_mm: float, spacing_mm: tuple[float, float]) -> NDArray[np.bool_]:
+    reach = [max(1, round(radius_mm / step)) for step in spacing_mm]
+    y, x = np.ogrid[-reach[0] : reach[0] + 1, -reach[1] : reach[1] + 1]
+    return np.asarray((y / (reach[0] + 0.3)) ** 2 + (x / (reach[1] + 0.3)) ** 2 <= 1)
