@@ -182,6 +182,7 @@ def requeue_lost(session: Session, *, everyone: bool = False) -> int:
 
 
 def count_queued(session: Session) -> int:
+    """How many jobs wait."""
     return len(session.scalars(select(Job.id).where(Job.status == "queued")).all())
 
 

@@ -20,6 +20,7 @@ class SubjectConflictError(DatabaseError):
 
 
 def find_study(session: Session, name: str) -> Study | None:
+    """The study of this name, None when there is none yet."""
     return session.scalar(select(Study).where(Study.name == name))
 
 

@@ -1,7 +1,7 @@
 """What pages and exports ask. Each function returns a select() of named columns; run it with `rows` or `frame`.
 
-In every result `subject` is the subject's code, `scan` the first 12 hex digits of the scan's digest (the
-scan_id of CSV files), `scan_id`, `run_id`, ... the primary keys, and `review` the decision that counts, or None.
+In every result `subject` is the subject's code, `scan` the scan's name in CSV files (ct_ and 12 hex digits of
+its digest), `scan_id`, `run_id`, ... the primary keys, and `review` the decision that counts, or None.
 The latest run of a scan is the one with the highest version.
 """
 
@@ -10,10 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import ColumnElement, Label, Select, Subquery, and_, case, extract, func, or_, select
+from sqlalchemy import ColumnElement, Label, Select, Subquery, and_, case, extract, func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from db.models import LIVE_STATUSES, Job, Measurement, Review, Run, Scan, Study, Subject, Visit
+from thighseg_core.export import SCAN_ID_DIGITS
 
 Row = dict[str, Any]
 Query = Select[*tuple[Any, ...]]  # a select of any columns
@@ -71,7 +72,7 @@ def _person_and_visit() -> tuple[ColumnElement[Any], ...]:
 
 
 def _scan_code() -> Label[str]:
-    return func.substr(Scan.digest_sha256, 1, 12).label("scan")
+    return (literal("ct_") + func.substr(Scan.digest_sha256, 1, SCAN_ID_DIGITS)).label("scan")
 
 
 def studies() -> Query:
@@ -217,8 +218,6 @@ def runs(*, scan_id: int) -> Query:
             Run.label_map_sha256.label("label_map_sha256"),
             Run.flags.label("flags"),
             *_provenance(),
-            Run.device.label("device"),
-            Run.started_at.label("started_at"),
             Run.created_at.label("created_at"),
             states.c.review,
             states.c.reviewer,
@@ -255,7 +254,7 @@ def reviews(*, run_id: int | None = None, scan_id: int | None = None) -> Query:
 def _provenance() -> tuple[ColumnElement[Any], ...]:
     names = (
         "software_version", "git_commit", "model_name", "model_version", "weights_sha256",
-        "label_scheme", "group_map_version", "hu_preset",
+        "label_scheme", "group_map_version", "hu_preset", "device", "started_at",
     )  # fmt: skip
     return tuple(getattr(Run, name).label(name) for name in names)
 
@@ -278,6 +277,7 @@ def measurements(
     statement = (
         select(
             *_person_and_visit(),
+            Scan.digest_sha256.label("digest_sha256"),
             Run.id.label("run_id"),
             Run.version.label("run_version"),
             Run.kind.label("run_kind"),

@@ -133,6 +133,7 @@ def require_free_space(settings: Settings, *, needed_bytes: int) -> None:
 
 
 def file_sha256(path: Path) -> str:
+    """sha256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 

@@ -49,6 +49,7 @@ class Child:
 
 
 def start_child(settings: Settings, *, analysis: str) -> Child:
+    """A fresh child process that waits for its first claim."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     arguments = (theirs, settings, analysis, os.getpid(), logging.getLogger().level)
@@ -179,6 +180,7 @@ def _death(exit_code: int | None) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m db.worker", description="Work on the queue of a data folder.")
     parser.add_argument("--data", type=Path, help="data folder (default: THIGHSEG_DATA, else ./data of the project)")
     parser.add_argument("--once", action="store_true", help="end when the queue is empty")
