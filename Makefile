@@ -22,7 +22,7 @@ STREAMLIT = $(PY) -m streamlit run app.py --server.port=$(PORT) --server.showEma
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo app test lint format browser bench train clean
+.PHONY: help setup demo app test lint format docs browser clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(firstword $(MAKEFILE_LIST))
@@ -49,6 +49,9 @@ lint: $(VENV)/.installed-dev ## ruff and mypy
 format: $(VENV)/.installed-dev ## let ruff rewrite the style
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
+
+docs: setup ## write the generated tables of README.md and docs/ anew
+	@$(PY) docs/generate.py
 
 # The browser tests use Debian's Chromium; without it they are skipped.
 browser:

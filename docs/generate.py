@@ -9,8 +9,12 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from thighseg_core.checkpoint import ModelCard
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = ("README.md", "docs/numbers.md", "docs/models.md")
@@ -158,6 +162,78 @@ def columns() -> str:
     return table(("column", "meaning"), ((f"`{name}`", text) for name, text in COLUMN_DESCRIPTIONS.items()))
 
 
+def wide() -> str:
+    """The value columns of the wide table: one pattern a metric and region."""
+    from thighseg_core.export import wide_name
+    from thighseg_core.metrics import METRICS, SIDE_SHORT
+
+    def name(region: str, metric: str) -> str:
+        return wide_name(region, "left", metric).replace(f"_{SIDE_SHORT['left']}_", "_*_", 1)
+
+    rows = ((f"`{m.name}`", ", ".join(f"`{name(region, m.name)}`" for region in m.regions)) for m in METRICS.values())
+    return table(("metric", f"columns, * is one of {', '.join(SIDE_SHORT.values())}"), rows)
+
+
+def flags() -> str:
+    """Every quality flag; those of segmentation, which have no table of their own, are described here."""
+    from thighseg_core.quality import FLAG_DESCRIPTIONS
+
+    of_segmentation = {
+        "not_a_thigh": "The network found no femur with thigh muscles around it; nothing is labelled.",
+        "side_check": "Left or right of a leg could not be told for certain, or two cues disagree.",
+        "computing": "The run did not go as asked (such as the GPU being short of memory); the result is the same.",
+    }
+    rows = {**FLAG_DESCRIPTIONS, **of_segmentation}
+    return table(("flag", "meaning"), ((f"`{code}`", text) for code, text in rows.items()))
+
+
+def _facts(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """(name, text) of every entry of a model card's section, nested ones with the outer name in front."""
+    for key, value in section.items():
+        name = f"{prefix}{str(key).replace('_', ' ')}"
+        if isinstance(value, Mapping):
+            yield from _facts(value, f"{name}, ")
+        elif isinstance(value, float):
+            yield name, f"{value:.3f}" if abs(value) < 10 else f"{value:g}"
+        elif isinstance(value, (list, tuple)):
+            yield name, ", ".join(map(str, value))
+        else:
+            yield name, str(value)
+
+
+def _cards() -> list[ModelCard]:
+    from thighseg_core.checkpoint import available_models, read_card
+
+    return [read_card(name) for name in available_models()]
+
+
+def validation() -> str:
+    """What the shipped networks were tested on, from their model cards."""
+    cards = _cards()
+    if not cards:
+        return "No trained network is shipped yet."
+    facts = {card.network: dict(_facts(card.validation)) for card in cards}
+    names = list(dict.fromkeys(name for of_card in facts.values() for name in of_card))
+    rows = ((name, *(facts[card.network].get(name, "") for card in cards)) for name in names)
+    return table(("", *(f"`{card.network}` {card.version}" for card in cards)), rows)
+
+
+def model_cards() -> str:
+    """Everything that the model cards say."""
+    parts = []
+    for card in _cards():
+        facts = [
+            ("version", card.version),
+            ("weights, SHA-256", f"`{card.weights_sha256}`"),
+            ("pixel size", f"{card.preprocessing.spacing_mm} mm"),
+            ("attenuation clipped to", "{:g} to {:g} HU".format(*card.preprocessing.clip_hu)),
+            *_facts(card.training),
+            *_facts(card.validation),
+        ]
+        parts.append(f"### {card.network}\n\n" + table(("", ""), facts))
+    return "\n\n".join(parts) or "No trained network is shipped yet."
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "file_tree": file_tree,
     "labels": labels,
@@ -166,6 +242,10 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "metrics": metrics,
     "presets": presets,
     "columns": columns,
+    "wide": wide,
+    "validation": validation,
+    "model_cards": model_cards,
+    "flags": flags,
 }
 
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from sqlalchemy import select
 
+from db.engine import open_database
+from db.models import Study
 from thighseg_core import __version__, export, labels, metrics
 from thighseg_core.checkpoint import WEIGHTS_FOLDER, available_models, read_card
 from thighseg_core.networks import NETWORKS
@@ -120,6 +125,36 @@ def test_a_changed_table_is_noticed(generator: ModuleType) -> None:
     assert generator.regenerated(text.replace("-190 to -30", "-190 to -20")) == text
 
 
+def test_the_backup_of_the_manual_restores_a_database_that_is_in_use(tmp_path: Path) -> None:
+    database = open_database(tmp_path / "data" / "thighseg.sqlite")
+    image = tmp_path / "data" / "scans" / "0001" / "0a1b" / "image" / "0001.dcm"
+    image.parent.mkdir(parents=True)
+    image.write_bytes(b"pixels")
+    (tmp_path / "data" / "deidentification.key").write_text("secret")
+    with database.write() as session:
+        session.add(Study(name="Cohort A"))
+    assert (tmp_path / "data" / "thighseg.sqlite-wal").stat().st_size > 0, (
+        "the row is still in the log, not in the file"
+    )
+
+    manual = read("docs/operations.md")
+    steps = [
+        re.search(rf"^## {part}\n.*?```sh\n(.*?)```", manual, re.MULTILINE | re.DOTALL)
+        for part in ("Backup", "Restore")
+    ]
+    script = "\n".join(step[1] for step in steps if step).replace(".venv/bin/python", sys.executable)
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "ok\n"), done.stderr
+    database.close()
+
+    restored = open_database(tmp_path / "restored" / "thighseg.sqlite")
+    with restored.read() as session:
+        assert [study.name for study in session.scalars(select(Study))] == ["Cohort A"]
+    restored.close()
+    assert (tmp_path / "restored/scans/0001/0a1b/image/0001.dcm").read_bytes() == b"pixels"
+    assert (tmp_path / "restored/deidentification.key").read_text() == "secret"
+
+
 # ------------------------------------------------------------------------------------------- numbers, pages, models
 
 
@@ -141,6 +176,26 @@ def test_every_key_of_the_wide_table_is_documented(name: str) -> None:
 @pytest.mark.parametrize(("value", "name"), labels.LABELS.items())
 def test_every_label_is_documented(value: int, name: str) -> None:
     assert f"| {value} | `{name}` |" in read("docs/numbers.md")
+
+
+def test_every_quality_flag_is_documented() -> None:
+    calls = [
+        node
+        for path in (ROOT / "thighseg_core").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "QualityFlag"
+    ]
+    codes = {keyword.value.value for call in calls for keyword in call.keywords
+             if keyword.arg == "code" and isinstance(keyword.value, ast.Constant)}  # fmt: skip
+    assert len(codes) > 10
+    assert [code for code in sorted(codes) if f"| `{code}` |" not in read("docs/numbers.md")] == []
+
+
+@pytest.mark.parametrize("name", export.wide_columns())
+def test_every_column_of_the_wide_table_follows_a_documented_pattern(name: str) -> None:
+    pattern = re.sub(r"^([a-z]+)_[lrb]_", r"\1_*_", name)
+    documented = read("docs/numbers.md")
+    assert f"`{pattern}`" in documented or name.endswith("_status")
 
 
 def test_every_page_is_documented_under_its_title() -> None:
