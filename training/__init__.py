@@ -1,0 +1,1 @@
+"""Training and comparison of the networks: atlas -> synthetic CT -> one loop -> evaluation."""

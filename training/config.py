@@ -1,0 +1,52 @@
+"""What a training run is made of, read from a TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from thighseg_core.checkpoint import Preprocessing
+from training.rendering import RenderRange
+from training.synthesis import AnatomyRange
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One run; steps and intervals count batches."""
+
+    network: str
+    version: str = "1"
+    steps: int = 4000
+    batch_size: int = 16
+    learning_rate: float = 1e-3
+    warmup_steps: int = 100
+    weight_decay: float = 0.01
+    ema_decay: float = 0.995
+    image_pixels: int = 160
+    thigh_share: float = 0.85  # share of slices from the thigh, the others from hip to calf
+    validate_every: int = 250
+    validation_slices: int = 96
+    seed: int = 1
+    threads: int = 2
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    anatomy: AnatomyRange = field(default_factory=AnatomyRange)
+    render: RenderRange = field(default_factory=RenderRange)
+
+
+def read_config(path: Path) -> TrainConfig:
+    """The TOML file as a TrainConfig; unknown keys are a ValueError that names them."""
+    values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    nested = {"preprocessing": Preprocessing, "anatomy": AnatomyRange, "render": RenderRange}
+    for key, kind in nested.items():
+        if key in values:
+            values[key] = _build(kind, values[key], f"{path} [{key}]")
+    return _build(TrainConfig, values, str(path))
+
+
+def _build(kind: type, values: dict[str, Any], where: str) -> Any:
+    known = {item.name for item in fields(kind)}
+    if unknown := sorted(values.keys() - known):
+        raise ValueError(f"{where}: unknown keys {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})

@@ -1,0 +1,211 @@
+"""Atlas slices -> deformed anatomy: distance fields and labels of new, synthetic legs.
+
+Everything is batched over slices and runs in torch. `anatomy` bends an atlas, changes the size of every muscle, grows
+subcutaneous fat around it and sets one or two legs into the picture; `rendering.render` makes CT of it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from thighseg_core.labels import CLASS_INDEX
+from training.atlas import DEEP_UNIT_MM, N_MUSCLES, PIXEL_MM, STRUCTURE_NAMES, STRUCTURES, UNIT_MM, AtlasLeg
+from training.randomness import Draw
+
+FEMUR, OTHER_BONE, DEEP = (STRUCTURE_NAMES.index(name) for name in ("femur", "other_bone", "deep"))
+MUSCLE_CLASS = torch.tensor([CLASS_INDEX[STRUCTURES[name][0]] for name in STRUCTURE_NAMES[:N_MUSCLES]])
+FAR_MM = 60.0
+
+
+@dataclass(frozen=True)
+class AnatomyRange:
+    """Ranges that subjects are drawn from; (low, high) are uniform, in the units of the names."""
+
+    scale: tuple[float, float] = (0.78, 1.22)
+    anisotropy: float = 0.10  # sd of log(width / depth)
+    rotation_deg: float = 22.0
+    shift_mm: float = 38.0
+    bend_mm: tuple[float, float] = (3.2, 1.1)  # sd of slow and quick in-plane displacement
+    shrink_mm: tuple[float, float] = (-1.0, 2.2)  # all muscles of a leg: opens gaps
+    muscle_growth_mm: float = 1.1  # sd, each muscle by itself
+    subcutaneous_mm: tuple[float, float] = (3.0, 34.0)
+    two_legs: float = 0.5  # probability that the other leg is in the picture
+    leg_gap_mm: tuple[float, float] = (-12.0, 40.0)
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """Fields of a batch, all (B, ?, H, W) in mm, negative inside; `owner_flip` is +1 on left legs, -1 on right legs."""
+
+    muscles_mm: Tensor  # (B, N_MUSCLES, H, W)
+    femur_mm: Tensor
+    other_bone_mm: Tensor
+    deep_mm: Tensor
+    skin_mm: Tensor
+    artery_mm: Tensor
+    vein_mm: Tensor
+    deep_vessel_mm: Tensor
+    nerve_mm: Tensor
+    saphenous_mm: Tensor
+    level: Tensor  # (B,)
+    owner_flip: Tensor  # (B, 1, H, W)
+    pixel_mm: float
+
+    def labels(self) -> Tensor:
+        """(B, H, W) int64 side-free classes."""
+        nearest_mm, muscle = self.muscles_mm.min(dim=1, keepdim=True)
+        out = torch.zeros_like(muscle)
+        out[self.skin_mm < 0] = CLASS_INDEX["subcutaneous"]
+        out[(self.deep_mm < 0) & (self.skin_mm < 0)] = CLASS_INDEX["intermuscular"]
+        inside = nearest_mm < 0
+        out[inside] = MUSCLE_CLASS[muscle[inside]]
+        vessels_mm = torch.minimum(torch.minimum(self.artery_mm, self.vein_mm), self.nerve_mm)
+        out[torch.minimum(vessels_mm, self.deep_vessel_mm) < 0] = CLASS_INDEX["intermuscular"]
+        out[self.other_bone_mm < 0] = CLASS_INDEX["other_bone"]
+        out[self.femur_mm < 0] = CLASS_INDEX["femur"]
+        return out[:, 0]
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """Legs in memory: slices picked by leg and level."""
+
+    legs: tuple[AtlasLeg, ...]
+
+    def slices(self, leg: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
+        """Distances (B, S, h, w) mm and vessel points (B, 3, 2) mm at the given levels, interpolated along z."""
+        distances, points = [], []
+        units = torch.full((len(STRUCTURE_NAMES), 1, 1), UNIT_MM)
+        units[DEEP] = DEEP_UNIT_MM
+        for which, where in zip(leg.tolist(), level.tolist(), strict=True):
+            atlas = self.legs[which]
+            levels = torch.from_numpy(atlas.level)  # falls with the slice index
+            upper = int(torch.searchsorted(-levels, -where).clamp(1, len(levels) - 1))
+            share = float((where - levels[upper - 1]) / (levels[upper] - levels[upper - 1]))
+            share = min(max(share, 0.0), 1.0)
+            for out, array in ((distances, atlas.distance), (points, atlas.points_mm)):
+                pair = torch.from_numpy(array[upper - 1 : upper + 1]).float()
+                out.append(pair[0] * (1 - share) + pair[1] * share)
+            distances[-1] = distances[-1] * units
+        return torch.stack(distances), torch.stack(points)
+
+
+def anatomy(
+    atlas: Atlas,
+    *,
+    leg: Tensor,
+    level: Tensor,
+    draw: Draw,
+    size: tuple[int, int],
+    pixel_mm: float,
+    ranges: AnatomyRange,
+) -> Anatomy:
+    """New anatomy for the slices (leg, level); size is (H, W)."""
+    flip = torch.where(draw.chance(0.5), 1.0, -1.0)
+    centre_mm = draw.uniform(-ranges.shift_mm, ranges.shift_mm, 2)
+    first = _one_leg(atlas, leg, level, draw, size, pixel_mm, ranges, flip, centre_mm)
+    if ranges.two_legs > 0:
+        paired = draw.chance(ranges.two_legs).nonzero()[:, 0]
+        gap_mm = draw.uniform(*ranges.leg_gap_mm)
+        sat_mm = 2 * first.deep_reach_mm + gap_mm
+        offset = torch.stack([draw.normal(0, 6.0), -flip * sat_mm], dim=1)  # a left leg has its fellow to the right
+        near = level + draw.normal(0, 0.02)
+        if len(paired):
+            partner = _one_leg(
+                atlas, leg[paired], near[paired], replace(draw, n=len(paired)), size, pixel_mm, ranges, -flip[paired],
+                (centre_mm + offset)[paired],
+            )  # fmt: skip
+            first = first.join(partner, paired)
+    return first.anatomy(level, pixel_mm)
+
+
+@dataclass(frozen=True)
+class _Leg:
+    fields_mm: Tensor  # (B, N_MUSCLES + 2 bones + deep + skin + 5 vessels, H, W)
+    flip: Tensor  # (B, 1, H, W)
+    deep_reach_mm: Tensor  # (B,) half width of the leg, skin included
+
+    def join(self, other: _Leg, which: Tensor) -> _Leg:
+        """The slices `which` get `other` beside them: each pixel goes to the leg whose skin it is deeper under."""
+        mine = (self.fields_mm[which, N_MUSCLES + 3] <= other.fields_mm[:, N_MUSCLES + 3])[:, None]
+        self.fields_mm[which] = torch.where(mine, self.fields_mm[which], other.fields_mm)
+        self.flip[which] = torch.where(mine, self.flip[which], other.flip)
+        return self
+
+    def anatomy(self, level: Tensor, pixel_mm: float) -> Anatomy:
+        muscles, rest = self.fields_mm[:, :N_MUSCLES], self.fields_mm[:, N_MUSCLES:].split(1, dim=1)
+        return Anatomy(muscles, *rest, level=level, owner_flip=self.flip, pixel_mm=pixel_mm)
+
+
+def _one_leg(
+    atlas: Atlas, leg: Tensor, level: Tensor, draw: Draw, size: tuple[int, int], pixel_mm: float,
+    ranges: AnatomyRange, flip: Tensor, centre_mm: Tensor,
+) -> _Leg:  # fmt: skip
+    distance, points = atlas.slices(leg, level)
+    half_mm = distance.shape[-1] * PIXEL_MM / 2
+    scale = draw.uniform(*ranges.scale)
+    stretch = torch.exp(draw.normal(0, ranges.anisotropy) / 2)
+    angle = draw.uniform(-ranges.rotation_deg, ranges.rotation_deg) * torch.pi / 180
+    # Where each pixel lies in the atlas leg (mm from the middle of its slice).
+    rows = (torch.arange(size[0]) - (size[0] - 1) / 2) * pixel_mm
+    columns = (torch.arange(size[1]) - (size[1] - 1) / 2) * pixel_mm
+    y = rows[None, :, None] - centre_mm[:, 0, None, None]
+    x = (columns[None, None, :] - centre_mm[:, 1, None, None]) * flip[:, None, None]
+    cos, sin = torch.cos(angle)[:, None, None], torch.sin(angle)[:, None, None]
+    v = (cos * y + sin * x) / (scale * stretch)[:, None, None]
+    u = (cos * x - sin * y) / (scale / stretch)[:, None, None]
+    bend = ranges.bend_mm[0] * draw.field(2, 5, size) + ranges.bend_mm[1] * draw.field(2, 11, size)
+    where_mm = torch.stack([u + bend[:, 0], v + bend[:, 1]], dim=-1)
+    sampled = F.grid_sample(distance, where_mm / half_mm, mode="bilinear", padding_mode="border", align_corners=False)
+    beyond_mm = (where_mm.abs() - half_mm).clamp(min=0).norm(dim=-1)[:, None]
+    sampled = (sampled + beyond_mm) * scale[:, None, None, None]
+
+    shrink = draw.uniform(*ranges.shrink_mm)
+    growth = draw.normal(0, ranges.muscle_growth_mm, N_MUSCLES) - shrink[:, None]
+    waves = draw.field(3, 6, size).flatten(2)
+    uneven = torch.baddbmm(growth[:, :, None], draw.normal(0, 0.4, N_MUSCLES, 3), waves).view(-1, N_MUSCLES, *size)
+    muscles = sampled[:, :N_MUSCLES] - uneven
+    femur = sampled[:, FEMUR : FEMUR + 1] - draw.uniform(-1.5, 1.5)[:, None, None, None]
+    other_bone = sampled[:, OTHER_BONE : OTHER_BONE + 1]
+    looseness = draw.uniform(0.2, 1.6)[:, None, None, None]
+    envelope = torch.minimum(muscles.min(dim=1, keepdim=True).values, torch.minimum(femur, other_bone)) - looseness
+    deep = torch.minimum(sampled[:, DEEP:] + draw.uniform(-1.0, 1.5)[:, None, None, None], envelope)
+    low, high = (math.log(value) for value in ranges.subcutaneous_mm)
+    thickness = torch.exp(draw.uniform(low, high))
+    profile = 1 + 0.25 * draw.field(1, 4, size)
+    medial = 1 + 0.35 * torch.tanh(-u[:, None] / 60)  # more fat on the inner side
+    depth = (thickness[:, None, None, None] * profile * medial).clamp(min=2.0)
+    skin = torch.minimum(deep - depth, envelope - 2.0)
+
+    def tube(point: Tensor, radius: Tensor, jitter_mm: float) -> Tensor:
+        centre = (point + draw.normal(0, jitter_mm, 2)).flip(-1)[:, None, None, :]
+        oval = torch.exp(draw.normal(0, 0.15))[:, None, None]
+        delta = where_mm - centre
+        reach = torch.hypot(delta[..., 0] * oval, delta[..., 1] / oval) * scale[:, None, None]
+        return (reach - radius[:, None, None])[:, None]
+
+    artery = tube(points[:, 0], draw.uniform(2.4, 4.6), 1.5)
+    around = draw.uniform(0, 2 * torch.pi)
+    apart = draw.uniform(6.0, 9.0)
+    beside = torch.stack([torch.sin(around), torch.cos(around)], dim=1) * apart[:, None]
+    vein = tube(points[:, 0] + beside, draw.uniform(2.8, 6.0), 0.5)
+    nerve = tube(points[:, 1], draw.uniform(2.0, 4.5), 1.5)
+    deep_vessel = tube(points[:, 2], draw.uniform(1.0, 3.2), 2.5)
+    # The great saphenous vein: in the fat of the inner side.
+    reach = draw.uniform(45.0, 80.0)
+    turn = draw.uniform(-0.9, 0.9)
+    saphenous = tube(
+        torch.stack([reach * torch.sin(turn), -reach * torch.cos(turn)], dim=1), draw.uniform(1.2, 3.0), 1.0
+    )
+    gone = torch.full_like(deep, FAR_MM)
+    saphenous = torch.where((deep > 1.0) & (skin < -3.0), saphenous, gone)
+    inner = torch.maximum(deep, -femur)  # vessels stay deep to the fascia and out of the bone
+    vessels = [torch.maximum(field, inner) for field in (artery, vein, deep_vessel, nerve)]
+    fields = torch.cat([muscles, femur, other_bone, deep, skin, *vessels, saphenous], dim=1)
+    body = (skin < 0).float().mean(dim=(1, 2, 3)) * size[0] * size[1] * pixel_mm**2
+    return _Leg(fields, flip[:, None, None, None].repeat(1, 1, *size), torch.sqrt(body / torch.pi))

@@ -1,0 +1,193 @@
+"""Train one network on synthetic CT: one loop, top to bottom.
+
+    python -m training.train training/configs/segformer.toml --atlas cache/atlas --run runs/segformer [--resume]
+
+Writes into the run folder: `last.pt` (everything needed to resume), `best/` (the shipped form of the best weights by
+synthetic validation), `log.jsonl` (one line a validation). `--ship` copies `best/` to thighseg_core/weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import math
+import shutil
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from thighseg_core.checkpoint import WEIGHTS_FOLDER, ModelCard, save_checkpoint
+from thighseg_core.labels import CLASSES
+from thighseg_core.manifest import git_commit, utc_now
+from thighseg_core.networks import build_network
+from thighseg_core.preprocess import normalise
+from training.atlas import AtlasLeg
+from training.config import TrainConfig, read_config
+from training.randomness import Draw
+from training.rendering import render
+from training.synthesis import Atlas, anatomy
+
+VALIDATION_SEED = 20251122
+SCORED = ("extensor", "flexor", "adductor", "sartorius")
+
+
+def synthetic_batch(atlas: Atlas, config: TrainConfig, *, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """(n, 1, H, W) normalised images and (n, H, W) class labels."""
+    draw = Draw(n, generator)
+    leg = torch.randint(0, len(atlas.legs), (n,), generator=generator)
+    level = torch.where(draw.chance(config.thigh_share), draw.uniform(0.08, 0.97), draw.uniform(-0.03, 1.3))
+    level = torch.minimum(level, torch.tensor([atlas.legs[which].level_limit for which in leg.tolist()]))
+    size = (config.image_pixels, config.image_pixels)
+    pixel_mm = config.preprocessing.spacing_mm
+    subject = anatomy(atlas, leg=leg, level=level, draw=draw, size=size, pixel_mm=pixel_mm, ranges=config.anatomy)
+    attenuation_hu, labels = render(subject, draw=draw, ranges=config.render)
+    return torch.from_numpy(normalise(attenuation_hu.numpy(), config.preprocessing)), labels
+
+
+def loss_of(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross entropy plus soft Dice averaged over the classes that are present."""
+    entropy = F.cross_entropy(logits, labels)
+    probability = logits.softmax(dim=1)
+    truth = F.one_hot(labels, logits.shape[1]).movedim(-1, 1).float()
+    overlap = (probability * truth).sum(dim=(0, 2, 3))
+    total = probability.sum(dim=(0, 2, 3)) + truth.sum(dim=(0, 2, 3))
+    present = truth.sum(dim=(0, 2, 3)) > 0
+    dice = (2 * overlap + 1) / (total + 1)
+    return entropy + 1 - dice[present].mean()
+
+
+def learning_rate_at(step: int, config: TrainConfig) -> float:
+    """Linear warm-up, then cosine to 1 % of the peak."""
+    if step < config.warmup_steps:
+        return config.learning_rate * (step + 1) / config.warmup_steps
+    done = (step - config.warmup_steps) / max(config.steps - config.warmup_steps, 1)
+    return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
+
+
+@torch.inference_mode()
+def validate(network: nn.Module, images: Tensor, labels: Tensor, *, batch_size: int) -> dict[str, float]:
+    """Dice over all pixels of the validation slices, for each scored class and their mean."""
+    network.eval()
+    predicted = torch.cat([network(part).argmax(dim=1) for part in images.split(batch_size)])
+    scores = {}
+    for name in SCORED:
+        p, t = predicted == CLASSES.index(name), labels == CLASSES.index(name)
+        scores[name] = 2 * float((p & t).sum()) / max(float(p.sum() + t.sum()), 1.0)
+    return scores | {"mean": sum(scores.values()) / len(scores)}
+
+
+def is_best(scores: dict[str, float], best: float) -> bool:
+    """A validation is the best when its mean Dice is finite and above all before."""
+    return math.isfinite(scores["mean"]) and scores["mean"] > best
+
+
+def train(config: TrainConfig, *, atlas: Atlas, run: Path, resume: bool, device: str) -> None:
+    """The loop. Interrupted at any time, `resume` goes on from the last validation."""
+    torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    run.mkdir(parents=True, exist_ok=True)
+    network = build_network(config.network).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    averaged = copy.deepcopy(network).requires_grad_(False)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    generator = torch.Generator().manual_seed(config.seed)
+    validation = synthetic_batch(
+        atlas, config, n=config.validation_slices, generator=torch.Generator().manual_seed(VALIDATION_SEED)
+    )
+    images, labels = (part.to(device) for part in validation)
+    start, best, seconds = 0, 0.0, 0.0
+    if resume and (run / "last.pt").is_file():
+        state = torch.load(run / "last.pt", weights_only=True, map_location=device)
+        network.load_state_dict(state["network"])
+        averaged.load_state_dict(state["averaged"])
+        optimiser.load_state_dict(state["optimiser"])
+        generator.set_state(state["generator"].cpu())
+        start, best, seconds = state["step"], state["best"], state["seconds"]
+    began, running = time.monotonic() - seconds, 0.0
+    half = torch.autocast(device_type=device, dtype=torch.bfloat16, enabled=device == "cuda")
+    for step in range(start, config.steps):
+        network.train()
+        batch, truth = synthetic_batch(atlas, config, n=config.batch_size, generator=generator)
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate_at(step, config)
+        with half:
+            loss = loss_of(
+                network(batch.to(device).contiguous(memory_format=torch.channels_last)).float(), truth.to(device)
+            )
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+        decay = min(config.ema_decay, (step + 1) / (step + 10))
+        with torch.no_grad():
+            for slow, fast in zip(averaged.state_dict().values(), network.state_dict().values(), strict=True):
+                if slow.dtype.is_floating_point:
+                    slow.lerp_(fast, 1 - decay)
+                else:
+                    slow.copy_(fast)
+        running += float(loss.detach())
+        if (step + 1) % config.validate_every and step + 1 != config.steps:
+            continue
+        seconds = time.monotonic() - began
+        scores = validate(averaged, images, labels, batch_size=config.batch_size)
+        line = {"step": step + 1, "seconds": round(seconds), "loss": round(running / config.validate_every, 4)}
+        line |= {name: round(value, 4) for name, value in scores.items()}
+        running = 0.0
+        print(json.dumps(line), flush=True)
+        with (run / "log.jsonl").open("a", encoding="utf-8") as log:
+            log.write(json.dumps(line) + "\n")
+        if is_best(scores, best):
+            best = scores["mean"]
+            save_checkpoint(averaged, _card(config, atlas, step + 1, seconds, scores), run / "best")
+        state = {
+            "network": network.state_dict(),
+            "averaged": averaged.state_dict(),
+            "optimiser": optimiser.state_dict(),
+            "generator": generator.get_state(),
+            "step": step + 1,
+            "best": best,
+            "seconds": seconds,
+        }
+        torch.save(state, run / "last.tmp")
+        (run / "last.tmp").replace(run / "last.pt")
+
+
+def _card(config: TrainConfig, atlas: Atlas, step: int, seconds: float, scores: dict[str, float]) -> ModelCard:
+    return ModelCard(
+        network=config.network,
+        version=config.version,
+        preprocessing=config.preprocessing,
+        training={
+            "data": "synthetic CT only, from the Visible Human lower-limb surfaces (Andreassen et al. 2022, CC BY 4.0)",
+            "atlas_legs": [leg.name for leg in atlas.legs],
+            "steps": step,
+            "images": step * config.batch_size,
+            "seconds": round(seconds),
+            "git_commit": git_commit(),
+            "finished_at": utc_now(),
+            "config": asdict(config),
+        },
+        validation={
+            "synthetic": {"slices": config.validation_slices, "dice": {k: round(v, 4) for k, v in scores.items()}}
+        },
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--atlas", type=Path, default=Path("cache/atlas"))
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--ship", action="store_true", help="copy the best weights to thighseg_core/weights when done")
+    arguments = parser.parse_args()
+    chosen = read_config(arguments.config)
+    legs = tuple(AtlasLeg.load(path) for path in sorted(arguments.atlas.glob("*.npz")))
+    on = "cuda" if torch.cuda.is_available() else "cpu"
+    train(chosen, atlas=Atlas(legs), run=arguments.run, resume=arguments.resume, device=on)
+    if arguments.ship:
+        shutil.copytree(arguments.run / "best", WEIGHTS_FOLDER / chosen.network, dirs_exist_ok=True)
