@@ -167,6 +167,16 @@ def scans(*, study_id: int | None = None, scan_id: int | None = None) -> Query:
     return statement
 
 
+def scan_by_digest(*, study_id: int, digest_sha256: str) -> Query:
+    """The scan of a study that holds these very pixels (scan_id, subject, visit), if there is one."""
+    return (
+        select(Scan.id.label("scan_id"), Subject.code.label("subject"), Visit.number.label("visit"))
+        .join(Scan.visit)
+        .join(Visit.subject)
+        .where(Scan.study_id == study_id, Scan.digest_sha256 == digest_sha256)
+    )
+
+
 def jobs(*, live_only: bool = False, limit: int = 200) -> Query:
     """The job board: running first, then queued in their order, then the finished, newest first."""
     order = case({"running": 0, "queued": 1}, value=Job.status, else_=2)
