@@ -8,6 +8,7 @@ from thighseg_core.census import HU_MIN, take_census
 from thighseg_core.errors import GeometryMismatchError
 from thighseg_core.geometry import Geometry
 from thighseg_core.labels import LabelMap
+from thighseg_core.volume import CTVolume
 
 INSIDE = (slice(2, 5), slice(6, 10), slice(10, 17))  # 3 x 4 x 7 voxels
 EXTENSOR_LEFT = 1
@@ -48,28 +49,45 @@ def test_only_the_edge_within_the_slice_is_a_border(where, touches):
     assert census.at_border[:, EXTENSOR_LEFT].tolist() == expected
 
 
-def test_tissue_beside_padding_touches_the_border():
-    volume, label_map = boxes([(EXTENSOR_LEFT, 50, INSIDE)])
-    padded = volume.attenuation_hu.copy()
-    padded[3, 6:10, 17] = -2000  # directly right of the box, on one slice
-    census = take_census(scan(padded, volume.geometry), label_map)
-    assert census.at_border[:, EXTENSOR_LEFT].tolist() == [k == 3 for k in range(8)]
-
-
-def test_tissue_on_the_circle_of_a_reconstruction_with_constant_corners_touches_the_border():
+def round_reconstruction(*, centre: tuple[float, float], radius: float, noise_hu: float) -> tuple[CTVolume, LabelMap]:
+    """Air of -1000 HU inside a circle, -1024 outside; label 15 up to column 62 of a slice, 16 up to 59 of another."""
     n = 64
-    geometry = Geometry((4, n, n), axial_geometry().affine)
-    y, x = np.indices((n, n)) - (n - 1) / 2
-    noise = np.random.default_rng(0).normal(-1000, 10, (4, n, n)).astype(np.int16)
-    noise[:, np.hypot(y, x) > n / 2] = -1024
-    labels = np.zeros((4, n, n), dtype=np.uint8)
-    labels[1, 30:34, 55:63] = 15  # reaches the circle, one pixel short of the image edge
+    geometry = Geometry((6, n, n), axial_geometry().affine)
+    y, x = np.indices((n, n))
+    attenuation = np.random.default_rng(0).normal(-1000, noise_hu, (6, n, n)).astype(np.int16)
+    attenuation[:, np.hypot(y - centre[0], x - centre[1]) > radius] = -1024
+    labels = np.zeros((6, n, n), dtype=np.uint8)
+    labels[1, 30:34, 55:63] = 15
     labels[2, 30:34, 55:60] = 16
-    census = take_census(scan(noise, geometry), LabelMap(labels, geometry))
-    assert census.at_border[:, 15].tolist() == [False, True, False, False]
+    attenuation[labels > 0] = 50
+    return scan(attenuation, geometry), LabelMap(labels, geometry)
+
+
+@pytest.mark.parametrize(("centre", "radius"), [((31.5, 31.5), 31.0), ((20.0, 22.0), 42.0)])
+def test_tissue_at_the_rim_of_the_reconstruction_circle_touches_the_border(centre, radius):
+    # the circle ends at column 62 or 63 in these rows; label 15 reaches it, label 16 stays three pixels away
+    census = take_census(*round_reconstruction(centre=centre, radius=radius, noise_hu=10))
+    assert census.at_border[:, 15].tolist() == [False, True, False, False, False, False]
     assert not census.at_border[:, 16].any()
-    noise[0, 0, 0] = -900  # corners that hold real air: there is no circle
-    assert not take_census(scan(noise, geometry), LabelMap(labels, geometry)).at_border.any()
+
+
+def test_noise_that_is_cut_off_at_the_value_of_the_padding_does_not_hide_the_circle():
+    volume, label_map = round_reconstruction(centre=(31.5, 31.5), radius=31.0, noise_hu=40)
+    clipped = np.maximum(volume.attenuation_hu, -1024).astype(np.int16)  # a quarter of the air is -1024 now
+    assert take_census(scan(clipped, volume.geometry), label_map).at_border[1, 15]
+
+
+def test_constant_air_is_not_taken_for_the_outside_of_a_circle():
+    volume, label_map = round_reconstruction(centre=(31.5, 31.5), radius=31.0, noise_hu=0)
+    flat = np.where(volume.attenuation_hu < -900, np.int16(-1024), volume.attenuation_hu)
+    census = take_census(scan(flat, volume.geometry), label_map)
+    assert not census.never_filled.any()
+    assert not census.at_border.any()
+
+
+def test_without_a_constant_corner_there_is_no_circle():
+    volume, label_map = round_reconstruction(centre=(31.5, 31.5), radius=99.0, noise_hu=10)
+    assert not take_census(volume, label_map).never_filled.any()
 
 
 def test_metal_is_counted_on_each_slice_even_where_nothing_is_labelled():

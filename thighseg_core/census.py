@@ -14,13 +14,18 @@ from scipy import ndimage
 from thighseg_core.axial import AxialView, axial_view
 from thighseg_core.errors import GeometryMismatchError
 from thighseg_core.labels import LABELS, LabelMap
-from thighseg_core.tissue import METAL_HU, PADDING_HU, rounded_hu
+from thighseg_core.tissue import METAL_HU, rounded_hu
 from thighseg_core.volume import CTVolume
 
 N_LABELS = max(LABELS) + 1
 HU_MIN = -(2**15)  # histograms span int16
 N_HU = 2**16
 _SLAB = 16  # slices counted at a time: bounds the memory
+# Our conventions for telling the outside of the reconstruction circle from air
+_FEWEST_SLICES = 4  # fewer do not show what is the same on every slice
+_AIR_HU = -900
+_LEAST_AIR = 0.01  # of the pixels of a slice
+_MOST_CLIPPED = 0.8  # of the air inside the circle: more is air without noise
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,7 @@ class Census:
     voxels: (n_slices, N_LABELS) voxels of each label on each slice.
     histogram: (N_LABELS, N_HU) voxels of each label at each whole HU from `HU_MIN` (labels above 0 only).
     at_border: (n_slices, N_LABELS) whether the label touches the edge of the image or of the reconstruction there.
+    never_filled: (rows, columns) of a slice as stored: outside the reconstruction circle on every slice.
     metal: (n_slices,) voxels above `METAL_HU` on each slice, whatever their label.
     """
 
@@ -38,6 +44,7 @@ class Census:
     voxels: NDArray[np.int64]
     histogram: NDArray[np.int64]
     at_border: NDArray[np.bool_]
+    never_filled: NDArray[np.bool_]
     metal: NDArray[np.int64]
 
 
@@ -52,12 +59,14 @@ def take_census(volume: CTVolume, label_map: LabelMap) -> Census:
     attenuation = view.slices(volume.attenuation_hu)
     labels = view.slices(label_map.labels)
     voxels, histogram = _count(attenuation, labels)
+    never_filled = _never_filled(attenuation)
     return Census(
         view=view,
         voxel_volume_cm3=volume.geometry.voxel_volume_cm3,
         voxels=voxels,
         histogram=histogram,
-        at_border=_at_border(attenuation, labels),
+        at_border=_at_border(labels, never_filled),
+        never_filled=never_filled,
         metal=np.array([int((plane > METAL_HU).sum()) for plane in attenuation], dtype=np.int64),
     )
 
@@ -85,44 +94,40 @@ def _count(
     return voxels, histogram.reshape(N_LABELS, N_HU)
 
 
-def _at_border(attenuation: NDArray[np.int16] | NDArray[np.float32], labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """(n_slices, N_LABELS) whether a label lies on the image edge, next to padding, or on the reconstruction circle."""
-    _, n_rows, n_columns = labels.shape
-    edge = np.zeros((n_rows, n_columns), dtype=bool)
+def _at_border(labels: NDArray[np.uint8], never_filled: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(n_slices, N_LABELS) whether a label lies on the image edge or beside pixels that were never reconstructed."""
+    edge = np.zeros(never_filled.shape, dtype=bool)
     edge[[0, -1], :] = True
     edge[:, [0, -1]] = True
-    circle = _reconstruction_circle(attenuation)
-    if circle is not None:
-        edge |= circle
+    edge |= ndimage.binary_dilation(never_filled)
     touching = np.zeros((labels.shape[0], N_LABELS), dtype=bool)
     for index, plane in enumerate(labels):
-        if not plane.any():
-            continue
-        near = edge
-        padding = attenuation[index] < PADDING_HU
-        if padding.any():
-            near = edge | ndimage.binary_dilation(padding)
-        touching[index, np.unique(plane[near])] = True
+        touching[index, np.unique(plane[edge])] = True
     touching[:, 0] = False
     return touching
 
 
-def _reconstruction_circle(
-    attenuation: NDArray[np.int16] | NDArray[np.float32],
-) -> NDArray[np.bool_] | None:
-    """Pixels on or beyond the circle inscribed in the image, when all beyond it has one value; None otherwise.
+def _never_filled(attenuation: NDArray[np.int16] | NDArray[np.float32]) -> NDArray[np.bool_]:
+    """(rows, columns) pixels outside the reconstruction circle: from a corner on, one value on every slice.
 
-    Scanners that do not mark the corners with an impossible value fill them with one constant. A reconstruction
-    is square; an image that is not was cropped, and its edge is what counts.
+    Reading turns every padding value into one constant, which is also where scanners cut off the noise of air. So the
+    constant is taken for padding only where the air beside it is noisy; in air that is constant throughout (a
+    phantom, a cleaned background) nothing tells the two apart, and no pixel is reported.
     """
-    _, n_rows, n_columns = attenuation.shape
-    if n_rows != n_columns or n_rows < 8:
-        return None
-    offset = np.arange(n_rows) - (n_rows - 1) / 2
-    distance = np.hypot(offset[:, None], offset[None, :])
-    radius = n_rows / 2
-    beyond = distance > radius + 1
-    filling = attenuation[0, 0, 0]
-    if any((plane[beyond] != filling).any() for plane in attenuation):
-        return None
-    return np.asarray(distance >= radius - 1.5)
+    n_slices, n_rows, n_columns = attenuation.shape
+    low = attenuation.min(axis=0)
+    constant = low == attenuation.max(axis=0)
+    nothing = np.zeros((n_rows, n_columns), dtype=bool)
+    corners = [(row, column) for row in (0, -1) for column in (0, -1) if constant[row, column]]
+    if n_slices < _FEWEST_SLICES or not corners:
+        return nothing
+    filling = low[corners[0]]
+    pieces, _ = ndimage.label(constant & (low == filling))
+    region = np.isin(pieces, [pieces[corner] for corner in corners if pieces[corner] > 0])
+    air = clipped = 0
+    for plane in attenuation[:: max(1, n_slices // _SLAB)]:
+        values = plane[~region]
+        air += int((values < _AIR_HU).sum())
+        clipped += int((values == filling).sum())
+    noisy = air > region.size * _LEAST_AIR and clipped < _MOST_CLIPPED * air
+    return region if noisy else nothing

@@ -12,7 +12,7 @@ from thighseg_core.census import HU_MIN, Census, take_census
 from thighseg_core.labels import GROUPS, SIDES, LabelMap, label_value
 from thighseg_core.measure import cut_ends
 from thighseg_core.measurement import QualityFlag
-from thighseg_core.tissue import AIR_RANGE_HU, METAL_HU, PADDING_HU, SUBCUTANEOUS_RANGE_HU
+from thighseg_core.tissue import AIR_RANGE_HU, METAL_HU, SUBCUTANEOUS_RANGE_HU
 from thighseg_core.volume import CTVolume, SeriesInfo
 
 FLAG_DESCRIPTIONS: dict[str, str] = {
@@ -215,7 +215,7 @@ def _metal(census: Census) -> Iterator[QualityFlag]:
 
 
 def _attenuation(volume: CTVolume, label_map: LabelMap, census: Census) -> Iterator[QualityFlag]:
-    air = _air_hu(volume, label_map)
+    air = _air_hu(volume, label_map, census)
     low, high = AIR_RANGE_HU
     if air is not None and not low <= air <= high:
         yield QualityFlag(
@@ -239,14 +239,15 @@ def _attenuation(volume: CTVolume, label_map: LabelMap, census: Census) -> Itera
         )
 
 
-def _air_hu(volume: CTVolume, label_map: LabelMap) -> float | None:
+def _air_hu(volume: CTVolume, label_map: LabelMap, census: Census) -> float | None:
     """Median attenuation of the air outside the labels, on every eighth voxel; None when there is too little.
 
-    Air is what lies nearer to air (-1000) than to tissue and is no padding.
+    Air is what lies nearer to air (-1000) than to tissue, inside the reconstruction circle.
     """
     step = (slice(None, None, 2),) * 3
-    sample = volume.attenuation_hu[step][label_map.labels[step] == 0]
-    air = sample[(sample > PADDING_HU) & (sample < -500)]
+    labels = census.view.slices(label_map.labels)[step]
+    sample = census.view.slices(volume.attenuation_hu)[step][(labels == 0) & ~census.never_filled[step[1:]]]
+    air = sample[sample < -500]
     return float(np.median(air)) if air.size >= FEWEST_AIR_VOXELS else None
 
 

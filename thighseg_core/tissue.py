@@ -72,7 +72,6 @@ PRESETS: dict[str, HUPreset] = {
 DEFAULT_PRESET = PRESETS["long_dennis_150"]
 
 METAL_HU = 3000  # our convention: more than this is metal; 12-bit scanners clip at 3071
-PADDING_HU = -1500  # our convention: less than this is no tissue and no air; scanners pad with -2000 or -3024
 AIR_RANGE_HU: Range = (-1024, -980)  # our convention: bounds for air outside the body
 SUBCUTANEOUS_RANGE_HU: Range = (-120, -80)  # our convention: bounds for subcutaneous fat
 

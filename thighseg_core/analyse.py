@@ -1,0 +1,137 @@
+"""The whole way of one scan: `analyse` segments and measures, `measure_only` measures labels that exist already."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from thighseg_core.census import take_census
+from thighseg_core.labels import GROUP_MAP_VERSION, LabelMap
+from thighseg_core.manifest import RunManifest, git_commit, software_version, utc_now
+from thighseg_core.measure import measure
+from thighseg_core.measurement import Measurement, QualityFlag
+from thighseg_core.quality import flags
+from thighseg_core.results import write_results
+from thighseg_core.tissue import DEFAULT_PRESET, HUPreset
+from thighseg_core.volume import CTVolume, SeriesInfo
+
+__all__ = ["Analysis", "analyse", "measure_only", "write_results"]
+
+Progress = Callable[[str, float], None]
+EXTERNAL = "external"  # model name of a label map that was handed in
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """Everything about one scan; `seconds` is the time of each stage."""
+
+    label_map: LabelMap
+    measurements: tuple[Measurement, ...]
+    flags: tuple[QualityFlag, ...]
+    manifest: RunManifest
+    info: SeriesInfo
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def analyse(
+    volume: CTVolume,
+    *,
+    model: str = "segformer",
+    device: str = "auto",
+    progress: Progress | None = None,
+    preset: HUPreset = DEFAULT_PRESET,
+) -> Analysis:
+    """Segment a scan with the shipped network `model` and measure it.
+
+    progress: called with the stage and the share of it that is done (0 to 1).
+    Raises ModelError when the network has no usable checkpoint.
+    """
+    from thighseg_core.segment import segment  # torch loads when it is needed
+
+    started_at, start = utc_now(), time.perf_counter()
+    segmentation = segment(volume, model=model, device=device, progress=progress)
+    segment_s = time.perf_counter() - start
+    measurements, found, measure_s = _measured(volume, segmentation.label_map, preset=preset, progress=progress)
+    return Analysis(
+        label_map=segmentation.label_map,
+        measurements=measurements,
+        flags=(*segmentation.flags, *found),
+        manifest=_manifest(
+            segmentation.label_map,
+            preset=preset,
+            started_at=started_at,
+            model_name=model,
+            model_version=segmentation.model_version,
+            weights_sha256=segmentation.weights_sha256,
+            device=segmentation.device,
+        ),
+        info=volume.info,
+        seconds={"segment": segment_s, "measure": measure_s},
+    )
+
+
+def measure_only(
+    volume: CTVolume, label_map: LabelMap, *, preset: HUPreset = DEFAULT_PRESET, progress: Progress | None = None
+) -> Analysis:
+    """Measure a label map that was handed in or corrected; nothing is segmented.
+
+    Raises GeometryMismatchError when it does not lie on the scan's grid.
+    """
+    started_at = utc_now()
+    measurements, found, measure_s = _measured(volume, label_map, preset=preset, progress=progress)
+    return Analysis(
+        label_map=label_map,
+        measurements=measurements,
+        flags=found,
+        manifest=_manifest(
+            label_map,
+            preset=preset,
+            started_at=started_at,
+            model_name=EXTERNAL,
+            model_version="",
+            weights_sha256="",
+            device="cpu",
+        ),
+        info=volume.info,
+        seconds={"measure": measure_s},
+    )
+
+
+def _measured(
+    volume: CTVolume, label_map: LabelMap, *, preset: HUPreset, progress: Progress | None
+) -> tuple[tuple[Measurement, ...], tuple[QualityFlag, ...], float]:
+    """Measurements, flags and the seconds they took."""
+    start = time.perf_counter()
+    if progress is not None:
+        progress("measure", 0.0)
+    census = take_census(volume, label_map)
+    measurements = measure(volume, label_map, preset=preset, census=census)
+    found = flags(volume, label_map, census=census)
+    if progress is not None:
+        progress("measure", 1.0)
+    return measurements, found, time.perf_counter() - start
+
+
+def _manifest(
+    label_map: LabelMap,
+    *,
+    preset: HUPreset,
+    started_at: str,
+    model_name: str,
+    model_version: str,
+    weights_sha256: str,
+    device: str,
+) -> RunManifest:
+    return RunManifest(
+        software_version=software_version(),
+        git_commit=git_commit(),
+        model_name=model_name,
+        model_version=model_version,
+        weights_sha256=weights_sha256,
+        label_scheme=label_map.scheme,
+        group_map_version=GROUP_MAP_VERSION,
+        hu_preset=preset.name,
+        device=device,
+        started_at=started_at,
+    )
