@@ -10,7 +10,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from thighseg_core.errors import UnreadableFileError, UnsafeArchiveError
+from thighseg_core.errors import ThighSegError, UnreadableFileError, UnsafeArchiveError
 
 CHUNK_BYTES = 1 << 20
 
@@ -54,7 +54,7 @@ def unpack(archive: Path, target: Path, *, limits: ArchiveLimits = DEFAULT_LIMIT
             f"{archive.name} cannot be unpacked ({error}): expected a complete zip file. Make the zip again and check "
             "that it opens on your computer"
         ) from error
-    except UnsafeArchiveError:
+    except ThighSegError:
         shutil.rmtree(folder, ignore_errors=True)
         raise
 
@@ -99,8 +99,8 @@ def _refuse_unsafe(entry: zipfile.ZipInfo, *, archive: Path) -> None:
         raise UnsafeArchiveError(f"{archive.name} is encrypted; make the zip without a password")
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise UnreadableFileError(
-            f"{archive.name} is packed with method {entry.compress_type}, expected an ordinary zip (deflate); make it with "
-            "the zip function of your operating system"
+            f"{archive.name} is packed with method {entry.compress_type}, expected an ordinary zip (deflate); make it "
+            "with the zip function of your operating system"
         )
 
 
@@ -120,8 +120,9 @@ def _copy(source: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path, *, limit:
             written += len(chunk)
             if written > limit:
                 raise UnsafeArchiveError(
-                    f"{archive.name} unpacks to far more than its {archive.stat().st_size} bytes (a zip bomb?): stopped "
-                    f"after {written} bytes of {entry.filename!r}. Zip only the CT series, or send it as a folder"
+                    f"{archive.name} unpacks to far more than its {archive.stat().st_size} bytes (a zip bomb?): "
+                    f"stopped after {written} bytes of {entry.filename!r}. Zip only the CT series, or send "
+                    "it as a folder"
                 )
             out.write(chunk)
     return written

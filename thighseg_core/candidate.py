@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from thighseg_core.errors import NothingUsableError
@@ -24,16 +24,20 @@ class SeriesCandidate:
     n_slices: int
     spacing_text: str
     source_format: str  # "DICOM" or "NIfTI"
-    files: tuple[Path, ...]
+    files: tuple[Path, ...] = field(repr=False)
     warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Rejection:
-    """Something in the input that is not used: what it is called, and the reason and remedy in plain words."""
+    """Something in the input that is not used: what it is called, and the reason and remedy in plain words.
+
+    harmless: it never was a CT of tissue (scout, report, stray file), so leaving it out is no failure.
+    """
 
     name: str
     reason: str
+    harmless: bool = False
 
     def __str__(self) -> str:
         return f"{self.name}: {self.reason}"

@@ -16,6 +16,9 @@ from thighseg_core.errors import NotCTError, SeriesGeometryError, UnreadableFile
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 MULTI_FRAME_CT = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")  # enhanced, legacy converted
+IMPLICIT = "1.2.840.10008.1.2"
+EXPLICIT = "1.2.840.10008.1.2.1"
+NATIVE = (IMPLICIT, EXPLICIT, "1.2.840.10008.1.2.2")
 MAX_MATRIX = 4096  # rows or columns; scanners of 2026 reconstruct up to 2048
 MAX_FRAMES = 10_000
 PREAMBLE_BYTES = 128  # PS3.10, 7.1
@@ -94,22 +97,28 @@ def looks_like_dicom(start: bytes) -> bool:
     return start[PREAMBLE_BYTES : PREAMBLE_BYTES + 4] == b"DICM" or (start[:2] == b"\x08\x00" and start[3:4] == b"\x00")
 
 
-def refusal(header: Dataset) -> str | None:
-    """Why this file is not a CT slice, in words; None when it may be one."""
+def why_not_ct(header: Dataset) -> str | None:
+    """Why this file is no CT slice and never was one, in words; None when it is one."""
     sop_class = str(header.get("SOPClassUID", ""))
+    remedy = "send the axial CT series"
     if sop_class in NOT_IMAGES:
-        return NOT_IMAGES[sop_class]
+        return f"{NOT_IMAGES[sop_class]}; {remedy}"
     if sop_class.startswith(STRUCTURED_REPORTS):
-        return "a structured report, not images"
+        return f"a structured report, not images; {remedy}"
     modality = str(header.get("Modality", "CT")).strip().upper()
     if sop_class not in (CT_IMAGE, *MULTI_FRAME_CT):
-        kind = pydicom.uid.UID(sop_class).name if sop_class else "of no stated kind (no SOP class)"
-        return f"not CT: the files are {kind} with modality {modality}; only CT images can be measured"
+        kind = pydicom.uid.UID(sop_class).name
+        return f"not CT: the files are {kind} with modality {modality}; {remedy}"
     if modality != "CT":
-        return f"not CT: the modality is {modality}; only CT images can be measured"
+        return f"not CT: the modality is {modality}; {remedy}"
     for value in _texts(header.get("ImageType"))[2:]:
         if value.upper() in NOT_SLICES:
-            return f"{NOT_SLICES[value.upper()]}, not slices"
+            return f"{NOT_SLICES[value.upper()]}, not slices; {remedy}"
+    return None
+
+
+def why_unusable(header: Dataset) -> str | None:
+    """Why a CT file cannot be measured, in words; None when its header is in order."""
     if str(header.get("BurnedInAnnotation", "NO")).strip().upper() == "YES":
         return "text is burned into the pixels (it may name the patient); export the series without annotations"
     return _pixel_refusal(header)
@@ -124,18 +133,18 @@ def _pixel_refusal(header: Dataset) -> str | None:
         return "colour images, which hold no Hounsfield units; export the original CT slices"
     if int(header.get("BitsAllocated", 16)) not in (16, 32):
         return (
-            f"{header.get('BitsAllocated')} bits a pixel, expected 16: windowed pictures hold no Hounsfield units; export "
-            "the original CT slices"
+            f"{header.get('BitsAllocated')} bits a pixel, expected 16: windowed pictures hold no Hounsfield units; "
+            "export the original CT slices"
         )
     if not (1 <= int(header.Rows) <= MAX_MATRIX and 1 <= int(header.Columns) <= MAX_MATRIX):
         return f"the header claims {header.Rows} x {header.Columns} pixels, expected 1 to {MAX_MATRIX}; export it again"
     if not 1 <= int(header.get("NumberOfFrames", 1) or 1) <= MAX_FRAMES:
         return f"the header claims {header.NumberOfFrames} frames, expected 1 to {MAX_FRAMES}; export it again"
-    syntax = str(header.file_meta.get("TransferSyntaxUID", "1.2.840.10008.1.2"))
+    syntax = str(header.file_meta.get("TransferSyntaxUID", IMPLICIT))
     if syntax not in TRANSFER_SYNTAXES:
         return (
-            f"the pixels are packed as {pydicom.uid.UID(syntax).name}, which is not supported; export uncompressed or as "
-            "JPEG 2000 lossless"
+            f"the pixels are packed as {pydicom.uid.UID(syntax).name}, which is not supported; export uncompressed "
+            "or as JPEG 2000 lossless"
         )
     rescale_type = str(header.get("RescaleType", "HU") or "HU").strip().upper()
     if rescale_type not in ("HU", "US"):  # US: unspecified (PS3.3 C.11.1.1.2)
@@ -236,6 +245,12 @@ def read_pixels(path: Path, slices: tuple[SliceHeader, ...]) -> tuple[Dataset, l
             f"the pixel data of {path.name} cannot be decoded: truncated, damaged or not as the header says "
             f"({_short(error)}). Copy or export the series again"
         ) from error
+    expected = int(np.prod(pixels.shape, dtype=np.int64)) * int(dataset.BitsAllocated) // 8
+    if str(dataset.file_meta.get("TransferSyntaxUID", IMPLICIT)) in NATIVE and len(dataset.PixelData) > expected + 1:
+        raise UnreadableFileError(
+            f"{path.name} holds {len(dataset.PixelData)} bytes of pixels, its header describes {expected}: damaged "
+            "header; export the series again"
+        )
     frames = [pixels if pixels.ndim == 2 else pixels[one.frame] for one in slices]
     for one, frame in zip(slices, frames, strict=True):
         if frame.shape != (one.rows, one.columns):
@@ -249,10 +264,15 @@ def _read(path: Path, *, stop_before_pixels: bool) -> Dataset:
     # Validation on reading only warns, and its warnings quote patients' names.
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
     try:
-        return pydicom.dcmread(path, stop_before_pixels=stop_before_pixels, force=True)
+        dataset = pydicom.dcmread(path, stop_before_pixels=stop_before_pixels, force=True)
+        if "TransferSyntaxUID" not in dataset.file_meta:  # a bare data set without its file header
+            implicit, _ = dataset.original_encoding
+            dataset.file_meta.TransferSyntaxUID = pydicom.uid.UID(IMPLICIT if implicit else EXPLICIT)
+        return dataset
     except Exception as error:  # a damaged file makes pydicom raise almost anything
         raise UnreadableFileError(
-            f"{path.name} cannot be read as DICOM: empty, truncated or damaged ({_short(error)}). Copy or export it again"
+            f"{path.name} cannot be read as DICOM: empty, truncated or damaged ({_short(error)}). Copy or "
+            "export it again"
         ) from error
 
 

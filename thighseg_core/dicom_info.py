@@ -47,8 +47,8 @@ def header_warnings(header: Dataset, *, step_mm: float) -> list[str]:
     thickness_mm = _number(header, "SliceThickness", low=0.01, high=100)
     if thickness_mm is not None and step_mm > 1.5 * thickness_mm:
         found.append(
-            f"Slices of {thickness_mm:g} mm lie {step_mm:.3g} mm apart: the tissue between them was not imaged, and volumes "
-            "assume that it is like the slices."
+            f"Slices of {thickness_mm:g} mm lie {step_mm:.3g} mm apart: the tissue between them was not imaged, and "
+            "volumes assume that it is like the slices."
         )
     tilt_degrees = _number(header, "GantryDetectorTilt", low=-90, high=90)
     if tilt_degrees is not None and abs(tilt_degrees) > 0.1:
@@ -71,7 +71,7 @@ def series_number(header: Dataset) -> int:
 
 def _text(header: Dataset, keyword: str) -> str | None:
     value = header.get(keyword)
-    if value is None or isinstance(value, (list, tuple)) and not value:
+    if value is None or (isinstance(value, (list, tuple)) and not value):
         return None
     text = str(value[0] if isinstance(value, (list, tuple)) else value).strip()
     return text or None

@@ -12,9 +12,9 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from thighseg_core.candidate import Rejection, SeriesCandidate
-from thighseg_core.dicom import SliceHeader, read_header, refusal, slice_headers
+from thighseg_core.dicom import SliceHeader, read_header, slice_headers, why_not_ct, why_unusable
 from thighseg_core.dicom_info import header_warnings, series_number
-from thighseg_core.errors import InputError, SeriesGeometryError
+from thighseg_core.errors import InputError, NotCTError
 from thighseg_core.stack import MIN_SLICES, Stack, stack_slices
 
 ORIENTATION_TOLERANCE = 1e-3  # cosine: 0.25 mm at the edge of a 500 mm field of view
@@ -55,32 +55,34 @@ def load_stack(files: tuple[Path, ...]) -> tuple[Stack, Dataset]:
     """The regular stack that these files form, and the header of its first slice. Raises InputError."""
     headers = {path: read_header(path) for path in files}
     for path, header in headers.items():
-        if (reason := refusal(header)) is not None:
-            raise SeriesGeometryError(f"{path.name}: {reason}")
+        if (reason := why_not_ct(header) or why_unusable(header)) is not None:
+            raise NotCTError(f"{path.name}: {reason}")
     stack = stack_slices(tuple(one for path, header in headers.items() for one in slice_headers(header, path)))
     return stack, headers[stack.slices[0][0].path]
 
 
 def _look_into_series(uid: str, members: list[tuple[Path, Dataset]]) -> tuple[list[SeriesCandidate], list[Rejection]]:
-    refused: dict[str, list[Dataset]] = defaultdict(list)
+    refused: dict[tuple[str, bool], list[Dataset]] = defaultdict(list)
     usable: list[_File] = []
     for path, header in members:
-        reason = refusal(header)
-        if reason is None:
+        if (reason := why_not_ct(header)) is not None:
+            refused[reason, True].append(header)
+            continue
+        if (reason := why_unusable(header)) is None:
             try:
                 usable.append(_File(path, header, slice_headers(header, path)))
             except InputError as error:
                 reason = str(error)
         if reason is not None:
-            refused[reason].append(header)
-    rejections = [Rejection(_name(headers), reason) for reason, headers in refused.items()]
+            refused[reason, False].append(header)
+    rejections = [Rejection(_name(headers), reason, harmless) for (reason, harmless), headers in refused.items()]
     parts = _parts(usable)
     candidates: list[SeriesCandidate] = []
     for number, part in enumerate(parts):
         headers = [one.header for one in part]
         mixed = (
-            f"the series mixes {len(parts)} kinds of images (size, orientation, type or kernel), taken apart; this one is "
-            f"{part[0].header.Columns} x {part[0].header.Rows} pixels, {len(part)} of {len(usable)} files. "
+            f"the series mixes {len(parts)} kinds of images (size, orientation, type or kernel), taken apart; this one "
+            f"is {part[0].header.Columns} x {part[0].header.Rows} pixels, {len(part)} of {len(usable)} files. "
             if len(parts) > 1
             else ""
         )

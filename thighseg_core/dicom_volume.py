@@ -83,7 +83,8 @@ def _declared_padding(stored: NDArray[Any], one: SliceHeader, dataset: Dataset) 
     highest_hu = max(low * one.slope + one.intercept, high * one.slope + one.intercept)
     if highest_hu > BELOW_TISSUE_HU:
         return none, (
-            f"The header declares {highest_hu:g} HU as padding, a value that tissue can have; these pixels were left alone."
+            f"The header declares {highest_hu:g} HU as padding, a value that tissue can have; these pixels were "
+            "left alone."
         )
     return (stored >= low) & (stored <= high), ""
 

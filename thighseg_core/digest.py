@@ -48,7 +48,7 @@ def as_int16_where_integral(array: NDArray[np.generic]) -> NDArray[np.int16] | N
     """The array as int16 when that loses nothing, else as float32."""
     if array.dtype == np.int16:
         return array.astype(np.int16, copy=False)
-    fits = bool(array.min() >= INT16.min and array.max() <= INT16.max)  # type: ignore[operator]
+    fits = bool(array.min() >= INT16.min and array.max() <= INT16.max)
     if fits and (np.issubdtype(array.dtype, np.integer) or all(np.array_equal(p, np.rint(p)) for p in array)):
         return array.astype(np.int16)
     return array.astype(np.float32, copy=False)

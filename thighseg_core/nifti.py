@@ -30,6 +30,7 @@ UNKNOWN_UNIT = "unknown"
 def find_nifti(path: Path, *, name: str) -> SeriesCandidate:
     """Look at the header only. Raises InputError subclasses."""
     image = _open(path)
+    _refuse_8_bit(image)
     geometry, warnings = _geometry(image)
     dk, dj, di = geometry.spacing_mm
     stem = re.sub(r"\.nii(\.gz)?$", "", Path(name.replace("\\", "/")).name, flags=re.IGNORECASE)
@@ -49,6 +50,7 @@ def find_nifti(path: Path, *, name: str) -> SeriesCandidate:
 def read_ct_nifti(path: Path, *, notes: tuple[str, ...] = ()) -> CTVolume:
     """A 3-D NIfTI in HU. Raises UnreadableFileError, SeriesGeometryError or NotCTError."""
     image = _open(path)
+    _refuse_8_bit(image)
     geometry, warnings = _geometry(image)
     values = _values(image, path)
     if not np.isfinite(values).all():
@@ -83,8 +85,8 @@ def read_labels(path: Path, *, like: Geometry) -> LabelMap:
     own = Geometry((labels.shape[0], labels.shape[1], labels.shape[2]), affine)
     if not own.matches(like):
         raise GeometryMismatchError(
-            f"{path.name} is not on the grid of the scan: expected {_grid(like)}, got {_grid(own)}. Draw the labels on this "
-            "very scan, or resample them to it"
+            f"{path.name} is not on the grid of the scan: expected {_grid(like)}, got {_grid(own)}. Draw the labels on "
+            "this very scan, or resample them to it"
         )
     return LabelMap(labels=np.ascontiguousarray(labels), geometry=like)
 
@@ -101,7 +103,7 @@ def write_ct(path: Path, volume: CTVolume) -> None:
 
 def _write(path: Path, array: NDArray[Any], geometry: Geometry, *, description: str) -> None:
     affine_ras = (RAS_LPS @ geometry.affine)[:, [2, 1, 0, 3]]
-    image = nibabel.Nifti1Image(array.transpose(2, 1, 0), affine_ras)
+    image: Any = nibabel.Nifti1Image(array.transpose(2, 1, 0), affine_ras)  # type: ignore[no-untyped-call]
     image.set_sform(affine_ras, code="scanner")
     image.set_qform(affine_ras, code="scanner")
     image.header.set_xyzt_units("mm")
@@ -113,15 +115,16 @@ def _write(path: Path, array: NDArray[Any], geometry: Geometry, *, description: 
 def _open(path: Path) -> Any:
     """The image, its header checked for size and kind. No voxel is read."""
     try:
-        image = nibabel.load(path)
+        image: Any = nibabel.load(path)
     except Exception as error:  # nibabel raises ImageFileError, OSError, zlib and struct errors, HeaderDataError
         raise UnreadableFileError(
-            f"{path.name} cannot be read as NIfTI: empty, truncated, damaged or another format ({type(error).__name__}). "
-            "Convert or copy it again"
+            f"{path.name} cannot be read as NIfTI: empty, truncated, damaged or another format ({type(error).__name__}"
+            "). Convert or copy it again"
         ) from error
     if not isinstance(image, nibabel.Nifti1Image):  # Nifti2Image is one too
         raise UnreadableFileError(f"{path.name} is {type(image).__name__}, expected NIfTI; convert it to .nii.gz")
-    dtype = image.header.get_data_dtype()
+    header: Any = image.header
+    dtype = header.get_data_dtype()
     if dtype.fields is not None:
         raise NotCTError("colour image (RGB), which holds no Hounsfield units; convert the original CT")
     if dtype.kind == "c":
@@ -141,6 +144,15 @@ def _open(path: Path) -> Any:
         )
     _refuse_claim(path, n_voxels=int(np.prod(shape, dtype=np.float64)), item_bytes=dtype.itemsize)
     return image
+
+
+def _refuse_8_bit(image: Any) -> None:
+    slope, _ = image.header.get_slope_inter()
+    if image.header.get_data_dtype().itemsize == 1 and slope in (None, 1.0):
+        raise NotCTError(
+            "8-bit values (a mask, a label map or a windowed picture), which hold no Hounsfield units; convert the "
+            "original CT with 16 bits"
+        )
 
 
 def _refuse_claim(path: Path, *, n_voxels: int, item_bytes: int) -> None:
@@ -169,8 +181,8 @@ def _geometry(image: Any) -> tuple[Geometry, list[str]]:
     qform, qform_code = image.get_qform(coded=True)
     if not sform_code and not qform_code:
         raise SeriesGeometryError(
-            "the NIfTI header holds no orientation (sform and qform code are 0), so left and right are unknown; convert the "
-            "DICOM series again with its orientation"
+            "the NIfTI header holds no orientation (sform and qform code are 0), so left and right are unknown; "
+            "convert the DICOM series again with its orientation"
         )
     shape = tuple(reversed(image.shape[:3]))
     if sform_code and qform_code:
@@ -189,7 +201,8 @@ def _values(image: Any, path: Path) -> NDArray[Any]:
         raise UnreadableFileError(
             f"the voxels of {path.name} cannot be read: truncated or damaged ({type(error).__name__}). Copy it again"
         ) from error
-    return values.reshape(image.shape[:3]).transpose(2, 1, 0)
+    volume: NDArray[Any] = values.reshape(image.shape[:3]).transpose(2, 1, 0)
+    return volume
 
 
 def _reordered(

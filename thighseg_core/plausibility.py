@@ -50,6 +50,6 @@ def refuse_unless_hu(attenuation_hu: NDArray[Any]) -> None:
     tissue = (attenuation_hu >= TISSUE_HU[0]) & (attenuation_hu <= TISSUE_HU[1])
     if np.count_nonzero(tissue) < MIN_SHARE * n:
         raise NotCTError(
-            f"not HU of a patient: {span}, but next to nothing between {TISSUE_HU[0]:g} and {TISSUE_HU[1]:g} where fat and "
-            f"muscle lie. {remedy}"
+            f"not HU of a patient: {span}, but next to nothing between {TISSUE_HU[0]:g} and {TISSUE_HU[1]:g} where fat "
+            f"and muscle lie. {remedy}"
         )

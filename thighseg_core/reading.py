@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from thighseg_core.candidate import Found, Rejection, SeriesCandidate
 from thighseg_core.dicom import PREAMBLE_BYTES, looks_like_dicom
 from thighseg_core.dicom_series import find_dicom_series
 from thighseg_core.dicom_volume import load_dicom_series
-from thighseg_core.errors import InputError, NothingUsableError, UnreadableFileError
+from thighseg_core.errors import InputError, NotCTError, NothingUsableError, UnreadableFileError
 from thighseg_core.nifti import find_nifti, read_ct_nifti
 from thighseg_core.volume import CTVolume
 
@@ -28,10 +29,10 @@ def find_series(source: Path, *, work_dir: Path) -> Found:
     Raises NothingUsableError when there is no file at all, UnsafeArchiveError or UnreadableFileError for a zip or a
     single file that cannot be used. What is wrong with one series of several is a Rejection.
     """
-    if not source.exists():
+    if not os.path.lexists(source):  # unlike Path.exists, never raises
         raise UnreadableFileError(f"{source} does not exist (moved or deleted?); check the path")
     if source.is_dir():
-        files = [(path, str(path.relative_to(source))) for path in sorted(source.rglob("*")) if path.is_file()]
+        files = [(path, str(path.relative_to(source))) for path in sorted(source.rglob("*")) if _is_worth_a_look(path)]
         found = _look(files, work_dir=work_dir, unzip=True)
         empty = not files
     elif source.name.lower().endswith(".zip"):
@@ -78,17 +79,22 @@ def _look(files: list[tuple[Path, str]], *, work_dir: Path, unzip: bool) -> Foun
             else:
                 strays.append(name)
         except InputError as error:
-            rejected.append(Rejection(name, str(error)))
+            rejected.append(Rejection(name, str(error), harmless=isinstance(error, NotCTError)))  # a mask beside the CT
     found, refused = find_dicom_series(dicom)
     if strays:
         shown = ", ".join(strays[:3]) + (f" and {len(strays) - 3} more" if len(strays) > 3 else "")
         reason = "neither DICOM nor NIfTI, ignored; CT is read from DICOM files, a zip of them, .nii or .nii.gz"
-        refused.append(Rejection(shown, reason))
+        refused.append(Rejection(shown, reason, harmless=True))
     return Found(series=(*found, *series), rejected=(*refused, *rejected))
 
 
 def _unzipped(archive: Path, work_dir: Path) -> list[tuple[Path, str]]:
     return [(one.path, one.name) for one in unpack(archive, work_dir)]
+
+
+def _is_worth_a_look(path: Path) -> bool:
+    """Files, and links that lead nowhere (which are then reported). No folders, pipes or devices."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 def _is_companion(name: str) -> bool:

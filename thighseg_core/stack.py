@@ -84,12 +84,12 @@ def _regular_step(
     if np.abs(along_mm - (along_mm[0] + step_mm * np.arange(n))).max() <= POSITION_TOLERANCE_MM:
         return step_mm
     steps_mm = np.diff(along_mm)
-    usual_mm = float(np.median(steps_mm))
-    multiples = np.rint(steps_mm / usual_mm)
-    if (multiples >= 1).all() and np.abs(steps_mm - multiples * usual_mm).max() <= 2 * POSITION_TOLERANCE_MM:
+    multiples = np.rint(steps_mm / steps_mm.min()).astype(np.int64)
+    usual_mm = float(steps_mm.sum() / multiples.sum())
+    if np.abs(steps_mm - multiples * usual_mm).max() <= 2 * POSITION_TOLERANCE_MM and not _has_zone(multiples):
         gaps = np.flatnonzero(multiples > 1)
         where = ", ".join(
-            f"{int(multiples[g]) - 1} between {_place(positions_mm[g], normal)} and {_place(positions_mm[g + 1], normal)}"
+            f"{multiples[g] - 1} between {_place(positions_mm[g], normal)} and {_place(positions_mm[g + 1], normal)}"
             for g in gaps[:3]
         )
         missing = int((multiples - 1).sum())
@@ -97,11 +97,19 @@ def _regular_step(
             f"{missing} slice{'s are' if missing > 1 else ' is'} missing: {where}{', ...' if len(gaps) > 3 else ''} "
             f"(slices are {usual_mm:.3g} mm apart). Export the complete series from the PACS"
         )
+    usual_mm = float(np.median(steps_mm))
     odd = int(np.abs(steps_mm - usual_mm).argmax())
     raise SeriesGeometryError(
         f"the slice spacing varies: {usual_mm:.4g} mm in most places, {steps_mm[odd]:.4g} mm at "
-        f"{_place(positions_mm[odd], normal)}. Reconstruct the scan with one spacing, or send its parts as separate series"
+        f"{_place(positions_mm[odd], normal)}. Reconstruct the scan with one spacing, or send its parts as "
+        "separate series"
     )
+
+
+def _has_zone(multiples: NDArray[np.int64]) -> bool:
+    """True when three steps in a row are equally wide and wider than the narrowest: another spacing, not a gap."""
+    wide = multiples[:-2] > 1
+    return bool((wide & (multiples[:-2] == multiples[1:-1]) & (multiples[1:-1] == multiples[2:])).any())
 
 
 def _refuse_drift(positions_mm: NDArray[np.float64], *, normal: NDArray[np.float64]) -> None:
