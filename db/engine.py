@@ -107,6 +107,7 @@ def session_scope(engine: Engine) -> Iterator[Session]:
     """
     try:
         with Session(engine, expire_on_commit=False) as session, session.begin():
+            session.connection()  # begin now, not at the first statement
             yield session
     except IntegrityError as error:
         raise DatabaseError(f"the database refused the change and nothing was stored: {error.orig}") from error
