@@ -26,6 +26,7 @@ def replace_padding(attenuation_hu: NDArray[Any]) -> tuple[NDArray[Any], int]:
 
 
 def padding_note(n_voxels: int) -> str:
+    """What is said of replaced padding."""
     return f"{n_voxels} padding voxels outside the reconstructed field were set to {OUTSIDE_HU} HU."
 
 
