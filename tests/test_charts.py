@@ -9,7 +9,7 @@ from thighseg_core.labels import COLOURS
 
 
 def frame(rows: list[tuple[int, str, str, float | None, int, float]]) -> pd.DataFrame:
-    table = pd.DataFrame(rows, columns=["scan", "subject", "sex", "age_years", "visit", "value"])
+    table = pd.DataFrame(rows, columns=["scan_id", "subject", "sex", "age_years", "visit", "value"])
     return table.assign(status="ok")
 
 

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
-import streamlit as st
+import io
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from db import queries
 from db.engine import Database, open_database
+from db.intake import Stored
 from db.settings import Settings, read_settings
+from db.storage import load_label_map, load_volume
+from db.supervisor import ensure_worker_running, worker_pid
+from db.uploads import open_uploads
+from pages.parts import picture
+from pages.parts.inspection import Inspection, inspect_upload
+from pages.parts.picture import Look
 from thighseg_core.checkpoint import ModelCard, available_models, read_card
+from thighseg_core.labels import LabelMap
+from thighseg_core.preview import preview
+from thighseg_core.volume import CTVolume
 
 
 @st.cache_resource(show_spinner=False)
@@ -25,3 +42,67 @@ def database() -> Database:
 def model_cards() -> tuple[ModelCard, ...]:
     """Cards of the networks shipped with trained weights."""
     return tuple(read_card(name) for name in available_models())
+
+
+@st.cache_resource(show_spinner=False)
+def _background() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=2, thread_name_prefix="intake")
+
+
+@st.cache_resource(show_spinner=False, max_entries=32)
+def inspection(token: str) -> Future[Inspection]:
+    """The look into a waiting upload, begun at the first call; poll it."""
+    upload = next(upload for upload in open_uploads(settings()) if upload.token == token)
+    return _background().submit(inspect_upload, upload)
+
+
+@st.cache_resource(show_spinner=False, max_entries=3)
+def volume(storage_path: str) -> CTVolume:
+    """A stored scan. Its files never change and its path holds its digest, so the path is the key."""
+    return load_volume(settings(), storage_path)
+
+
+@st.cache_resource(show_spinner=False, max_entries=3)
+def label_map(label_map_path: str, storage_path: str) -> LabelMap:
+    """A stored label map on its scan's grid. A label map's file never changes, so its path is the key."""
+    return load_label_map(settings(), label_map_path, like=volume(storage_path).geometry)
+
+
+def in_background(work: Callable[[], Stored]) -> Future[Stored]:
+    """Store a series in a thread, so that a closed page does not interrupt it."""
+    return _background().submit(work)
+
+
+def start_worker() -> None:
+    """Start the worker process when there is work and none runs. Cheap, so it may be called often."""
+    with database().read() as session:
+        waiting = queries.counts(session)
+    if waiting["queued"] or waiting["running"]:
+        ensure_worker_running(settings())
+
+
+def worker_is_running() -> bool:
+    """Whether the worker process of this data folder lives."""
+    return worker_pid(settings()) is not None
+
+
+@st.cache_data(show_spinner=False, max_entries=400)
+def slice_jpeg(storage_path: str, label_map_path: str | None, index: int, look: Look) -> bytes:
+    """One slice as the viewer shows it."""
+    labels = None if label_map_path is None else label_map(label_map_path, storage_path)
+    return picture.slice_jpeg(volume(storage_path), labels, index, look=look)
+
+
+@st.cache_data(show_spinner=False, max_entries=20)
+def overview(storage_path: str, label_map_path: str | None) -> NDArray[np.uint8]:
+    """The scan from the front, without the line of the current slice."""
+    labels = None if label_map_path is None else label_map(label_map_path, storage_path)
+    return picture.overview(volume(storage_path), labels)
+
+
+@st.cache_data(show_spinner=False, max_entries=20)
+def preview_png(storage_path: str, label_map_path: str) -> bytes:
+    """The five-slice preview that the command line writes."""
+    out = io.BytesIO()
+    preview(volume(storage_path), label_map(label_map_path, storage_path)).save(out, "PNG")
+    return out.getvalue()

@@ -216,3 +216,13 @@ def regions_in_order(regions: Sequence[str]) -> list[str]:
     """Regions as the label list orders them; sums and unknown ones last, by name."""
     known = list(COLOURS)
     return sorted(set(regions), key=lambda region: (known.index(region) if region in known else len(known), region))
+
+
+def swatch_css(key: str, regions: Sequence[str]) -> str:
+    """Style that puts each region's colour in front of its button in the Streamlit container of `key`."""
+    rules = "".join(
+        f".st-key-{key} button:nth-of-type({number})::before{{background:{region_colour(region)}}}"
+        for number, region in enumerate(regions, start=1)
+    )
+    dot = "content:'';display:inline-block;width:.7rem;height:.7rem;border-radius:2px;margin-right:.4rem;flex:none"
+    return f"<style>.st-key-{key} [data-testid='stButtonGroup'] button::before{{{dot}}}{rules}</style>"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import streamlit as st
 
@@ -74,3 +75,22 @@ def empty(title: str, text: str, *, page: str | None = None, label: str = "") ->
         st.markdown(text)
         if page:
             st.page_link(page, label=label, icon=":material/arrow_forward:")
+
+
+def state_badge(state: str) -> None:
+    """The state of a scan (`words.scan_state`) as a badge; the word carries the meaning, not the colour."""
+    icon, colour = _STATES[state]
+    st.badge(state, icon=f":material/{icon}:", color=colour)
+
+
+_STATES: dict[str, tuple[str, Literal["gray", "blue", "orange", "green", "red", "violet"]]] = {
+    "waiting": ("hourglass_empty", "gray"),
+    "running": ("progress_activity", "blue"),
+    "to review": ("rate_review", "violet"),
+    "approved": ("check_circle", "green"),
+    "rejected": ("cancel", "red"),
+    "needs correction": ("edit", "orange"),
+    "failed": ("error", "red"),
+    "cancelled": ("block", "gray"),
+    "not segmented": ("help", "gray"),
+}

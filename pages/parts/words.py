@@ -25,6 +25,7 @@ _METRIC_TITLES = {
     "fat_volume": "Fat volume",
 }
 _UNITS = {"cm3": "cm³", "cm2": "cm²"}
+_MARKDOWN = frozenset("\\`*_{}[]()#+-!|<>~$:")
 _REGION_TITLES = {"total": "All three groups"}
 
 
@@ -99,3 +100,8 @@ def day(value: date | None) -> str:
 def scan_name(scan: Mapping[str, Any]) -> str:
     """Subject, visit and short code of a scan, for lists and choosers."""
     return f"{scan['subject']} · visit {scan['visit']} · {scan['scan'][:6]}"
+
+
+def plain(text: str) -> str:
+    """Text of a person or a file as it is: nothing in it is taken for markdown."""
+    return "".join(f"\\{letter}" if letter in _MARKDOWN else letter for letter in text)

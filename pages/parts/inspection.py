@@ -1,0 +1,64 @@
+"""A look into an upload before anything is stored: what each series is, a thumbnail, what is wrong, what is known.
+
+Runs in a thread of its own, because reading a large series takes longer than a page may.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from db.uploads import Upload, inspect
+from pages.parts.picture import thumbnail_jpeg
+from thighseg_core.axial import axial_view
+from thighseg_core.candidate import Rejection, SeriesCandidate
+from thighseg_core.errors import InputError
+from thighseg_core.reading import load_series
+from thighseg_core.volume import CTVolume, SeriesInfo
+
+
+@dataclass(frozen=True)
+class ReadySeries:
+    """A series that was read to its last voxel. `info` pre-fills the form; `length_mm` is the length it covers."""
+
+    candidate: SeriesCandidate
+    info: SeriesInfo
+    thumbnail_jpeg: bytes
+    length_mm: float
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """All of an upload: what can be stored, and what cannot with its reason."""
+
+    ready: tuple[ReadySeries, ...]
+    rejected: tuple[Rejection, ...]
+
+
+def inspect_upload(upload: Upload) -> Inspection:
+    """Find every series of an upload and read it once, one after the other, so that memory holds only one."""
+    found = inspect(upload)
+    ready: list[ReadySeries] = []
+    rejected = list(found.rejected)
+    for candidate in found.series:
+        try:
+            ready.append(_read(candidate))
+        except InputError as error:
+            rejected.append(Rejection(name=candidate.description or candidate.key, reason=str(error)))
+    return Inspection(ready=tuple(ready), rejected=tuple(rejected))
+
+
+def _read(candidate: SeriesCandidate) -> ReadySeries:
+    volume = load_series(candidate)
+    view = axial_view(volume.geometry)
+    return ReadySeries(
+        candidate=candidate,
+        info=volume.info,
+        thumbnail_jpeg=_middle(volume),
+        length_mm=view.n_slices * view.slice_mm,
+    )
+
+
+def _middle(volume: CTVolume) -> bytes:
+    view = axial_view(volume.geometry)
+    plane = view.picture(volume.attenuation_hu, view.n_slices // 2)
+    return thumbnail_jpeg(plane, row_mm=view.row_mm, column_mm=view.column_mm)

@@ -1,0 +1,131 @@
+"""Home: what waits for whom, the study at a glance, and what the network was validated on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from db import queries
+from pages.parts import cache, model_words, shell, words
+
+_SHOWN = 8  # rows of a list; the rest is a number
+_ATTENTION = ("failed", "to review", "needs correction")
+
+
+def page() -> None:
+    """Draw the page."""
+    shell.header("Thigh muscle from CT", "Upload a CT, let the network draw the muscle groups, check them, compare.")
+    with cache.database().read() as session:
+        scans = queries.rows(session, queries.scans())
+        studies = queries.rows(session, queries.studies())
+    if not scans:
+        _first_steps()
+    else:
+        states = [words.scan_state(scan) for scan in scans]
+        _waiting(scans, states)
+        st.space("small")
+        left, right = st.columns([3, 2], gap="large", wrap=True)
+        with left:
+            _attention(scans, states)
+        with right:
+            _glance(scans, studies)
+    st.space("medium")
+    _validated()
+
+
+def _first_steps() -> None:
+    with st.container(border=True):
+        st.subheader("Nothing here yet", anchor=False)
+        st.markdown(
+            "1. **Upload** a CT of the thighs: a DICOM folder, a zip of one, or a NIfTI file. "
+            "Names and dates are removed on entry.\n"
+            "2. The scan is **segmented** in the background; the page may be closed meanwhile.\n"
+            "3. **Look** at the result in the viewer, approve it or reject it.\n"
+            "4. Compare subjects on the **cohort** page and **export** the numbers as CSV."
+        )
+        st.page_link("pages/views/upload.py", label="Upload the first scan", icon=":material/upload:")
+
+
+def _waiting(scans: list[dict[str, Any]], states: list[str]) -> None:
+    """Four counts, each with the way to what is counted."""
+    live = sum(state in ("waiting", "running") for state in states)
+    review = sum(state in ("to review", "needs correction") for state in states)
+    flagged = sum(
+        bool(words.serious_flags(scan["flags"])) and state == "to review"
+        for scan, state in zip(scans, states, strict=True)
+    )
+    failed = states.count("failed")
+    tiles = (
+        ("To segment", live, "queue", "Scans that wait for the network or are being segmented now."),
+        ("To review", review, "viewer", "Results that nobody has approved or rejected, or that need a correction."),
+        ("Flagged", flagged, "viewer", "Results to review whose quality checks found something to look at."),
+        ("Failed", failed, "queue", "Scans that could not be segmented. The queue says why."),
+    )
+    for column, (label, count, target, definition) in zip(st.columns(4, wrap=True), tiles, strict=True):
+        with column, st.container(border=True):
+            st.metric(label, count, help=definition)
+            name = "Open the queue" if target == "queue" else "Open the viewer"
+            st.page_link(f"pages/views/{target}.py", label=name, icon=":material/arrow_forward:", disabled=not count)
+
+
+def _attention(scans: list[dict[str, Any]], states: list[str]) -> None:
+    st.subheader("Next to look at", anchor=False)
+    todo = [(scan, state) for scan, state in zip(scans, states, strict=True) if state in _ATTENTION]
+    if not todo:
+        st.markdown("Everything is reviewed.")
+        return
+    for scan, state in sorted(todo, key=lambda pair: _ATTENTION.index(pair[1]))[:_SHOWN]:
+        with st.container(border=True, horizontal=True, vertical_alignment="center"):
+            st.page_link(
+                "pages/views/viewer.py",
+                label=f"**{scan['subject']}**, visit {scan['visit']}",
+                icon=":material/visibility:",
+                query_params={"scan": str(scan["scan_id"])},
+            )
+            shell.state_badge(state)
+            n_flags = len(words.serious_flags(scan["flags"]))
+            if n_flags:
+                st.badge(f"{n_flags} flag{'s' if n_flags > 1 else ''}", icon=":material/flag:", color="orange")
+            st.caption(f"uploaded {words.ago(scan['uploaded_at'])}")
+    if len(todo) > _SHOWN:
+        st.caption(f"and {len(todo) - _SHOWN} more, in the viewer's list")
+
+
+def _glance(scans: list[dict[str, Any]], studies: list[dict[str, Any]]) -> None:
+    st.subheader("Study at a glance", anchor=False)
+    people = {scan["subject_id"]: scan for scan in scans}.values()
+    ages = [scan["age_years"] for scan in scans if scan["age_years"] is not None]
+    sexes = [scan["sex"] for scan in people]
+    facts = {
+        "Subjects": len(people),
+        "Women / men": f"{sexes.count('female')} / {sexes.count('male')}",
+        "Visits": len({scan["visit_id"] for scan in scans}),
+        "Scans": len(scans),
+        "Age at the visit": f"{min(ages):.0f} to {max(ages):.0f} years" if ages else "not recorded",
+        "Approved": sum(scan["review"] == "approved" for scan in scans),
+    }
+    used = [study["study"] for study in studies if study["scans"]]
+    if len(used) > 1:
+        facts["Studies"] = ", ".join(used)
+    st.table(
+        {"fact": list(facts), "value": [str(value) for value in facts.values()]}, hide_header=True, border="horizontal"
+    )
+    st.page_link("pages/views/cohort.py", label="Compare on the cohort page", icon=":material/groups:")
+
+
+def _validated() -> None:
+    with st.container(border=True):
+        st.markdown(f"**{shell.RESEARCH_USE}**")
+        cards = cache.model_cards()
+        if not cards:
+            st.markdown(
+                "No trained network is installed, so nothing can be segmented. Restore `thighseg_core/weights`."
+            )
+        for card in cards:
+            st.markdown(model_words.validated_on(card))
+        st.page_link("pages/views/about.py", label="Model cards, definitions and limits", icon=":material/info:")
+
+
+if __name__ == "__main__":
+    page()

@@ -1,0 +1,129 @@
+"""Queue: what the worker does now, what waits, what ended and why. Works while the page is closed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import streamlit as st
+
+from db import jobs, queries
+from pages.parts import cache, shell, words
+from thighseg_core.errors import DatabaseError
+
+_REFRESH_S = 2.0
+_ENDED_SHOWN = 30
+
+
+def page() -> None:
+    """Draw the page."""
+    shell.header("Queue", "Scans are segmented one after the other in the background. You may close this page.")
+    with cache.database().read() as session:
+        live = bool(queries.rows(session, queries.jobs(live_only=True)))
+    st.fragment(_board, run_every=_REFRESH_S if live else None)(live)
+
+
+def _board(live_before: bool) -> None:
+    with cache.database().read() as session:
+        board = queries.rows(session, queries.jobs())
+    live = [job for job in board if job["status"] in ("queued", "running")]
+    failed = [job for job in board if job["status"] == "failed"]
+    ended = [job for job in board if job["status"] in ("done", "cancelled")]
+    if live_before and not live:
+        st.rerun()  # the last one ended: draw once more and stop refreshing
+    if not board:
+        shell.empty(
+            "No scan has been queued yet",
+            "Every stored scan is queued for segmentation by itself.",
+            page="pages/views/upload.py",
+            label="Upload a scan",
+        )
+        return
+    _worker(live)
+    if live:
+        st.subheader("Now", anchor=False)
+        for job in live:
+            _live(job)
+    if failed:
+        st.subheader("Failed", anchor=False)
+        for job in failed:
+            _failed(job)
+    if ended:
+        st.subheader("Finished", anchor=False)
+        for job in ended[:_ENDED_SHOWN]:
+            _ended(job)
+
+
+def _worker(live: list[dict[str, Any]]) -> None:
+    running = cache.worker_is_running()
+    if running:
+        st.caption(f":material/memory: The worker runs. Device of new scans: {cache.settings().default_device}.")
+    elif live:
+        st.warning(
+            "The worker process is not running, so nothing moves. What was uploaded is safe.",
+            icon=":material/warning:",
+        )
+        if st.button("Start the worker", icon=":material/play_arrow:"):
+            cache.start_worker()
+            st.rerun(scope="app")
+
+
+def _live(job: dict[str, Any]) -> None:
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"**{words.scan_name(job)}**")
+            shell.state_badge("waiting" if job["status"] == "queued" else "running")
+            if job["attempts"] > 1:
+                st.caption(f"attempt {job['attempts']} of {job['max_attempts']}")
+            st.space("stretch")
+            _action("Cancel", "cancel", job, disabled=job["cancel_requested"])
+        if job["status"] == "running":
+            stage = "stopping" if job["cancel_requested"] else job["stage"] or "starting"
+            elapsed = (datetime.now(UTC) - job["started_at"]).total_seconds()
+            st.progress(job["progress"], text=f"{stage} · {job['progress']:.0%} · {words.duration(elapsed)}")
+        st.caption(f"{job['model']} on {job['device']} · queued {words.ago(job['created_at'])}")
+
+
+def _failed(job: dict[str, Any]) -> None:
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"**{words.scan_name(job)}**")
+            shell.state_badge("failed")
+            st.space("stretch")
+            _action("Try again", "refresh", job)
+        st.markdown(shell.sentence(job["error"] or "The reason was not recorded"))
+        st.caption(f"{job['model']} on {job['device']} · {words.ago(job['finished_at'] or job['created_at'])}")
+
+
+def _ended(job: dict[str, Any]) -> None:
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        label = f"**{job['subject']}**, visit {job['visit']}"
+        if job["status"] == "done":
+            link = {"scan": str(job["scan_id"])}
+            st.page_link("pages/views/viewer.py", label=label, icon=":material/visibility:", query_params=link)
+            took = (job["finished_at"] - job["started_at"]).total_seconds()
+            st.caption(f"{job['model']} · took {words.duration(took)} · {words.ago(job['finished_at'])}")
+        else:
+            st.markdown(label)
+            shell.state_badge("cancelled")
+            st.space("stretch")
+            _action("Segment after all", "refresh", job)
+
+
+def _action(label: str, icon: str, job: dict[str, Any], *, disabled: bool = False) -> None:
+    """A button that cancels a live job or queues an ended one again."""
+    if not st.button(label, icon=f":material/{icon}:", key=f"{label}-{job['job_id']}", disabled=disabled):
+        return
+    change = jobs.cancel if job["status"] in ("queued", "running") else jobs.retry
+    try:
+        with cache.database().write() as session:
+            change(session, job_id=job["job_id"])
+    except DatabaseError as error:
+        shell.cannot("That did not work", error)
+        return
+    cache.start_worker()
+    st.rerun(scope="app")
+
+
+if __name__ == "__main__":
+    page()

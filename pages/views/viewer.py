@@ -1,0 +1,201 @@
+"""Viewer: one scan with its labels, the numbers beside it, the quality flags, and the review. Linkable: ?scan=ID."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from db import queries
+from pages.parts import cache, charts, measurement_table, picture, review, shell, words
+from pages.parts.picture import Look
+from thighseg_core.axial import axial_view
+from thighseg_core.errors import ThighSegError
+from thighseg_core.labels import CLASSES
+
+_SHOWN_FIRST = tuple(name for name in CLASSES[1:] if name not in ("subcutaneous", "other_bone"))
+
+
+def page() -> None:
+    """Draw the page."""
+    with cache.database().read() as session:
+        scans = queries.rows(session, queries.scans())
+    if not scans:
+        shell.header("Viewer", "Look at a scan with its muscle groups, read its numbers, approve or reject them.")
+        shell.empty("No scan is stored yet", "Upload one first.", page="pages/views/upload.py", label="Upload a scan")
+        return
+    scan = _choose(scans)
+    if scan is None:
+        return
+    with cache.database().read() as session:
+        runs = queries.rows(session, queries.runs(scan_id=scan["scan_id"]))
+    run = runs[0] if runs else None
+    picture_column, facts_column = st.columns([5, 6], gap="large", wrap=True)
+    with picture_column:
+        try:
+            with st.spinner("Reading the scan"):
+                cache.volume(scan["storage_path"])
+            _picture(scan, run)
+        except ThighSegError as error:
+            shell.cannot("This scan cannot be shown", error)
+    with facts_column:
+        if run is None:
+            _no_result(scan)
+        else:
+            _numbers(scan, run)
+            review.panel(scan, run)
+            review.downloads(scan, run)
+    _facts(scan, run)
+
+
+def _choose(scans: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The scan of the address, or of the chooser, which writes it into the address."""
+    by_id = {scan["scan_id"]: scan for scan in scans}
+    asked = st.query_params.get("scan", "")
+    if asked and not (asked.isdigit() and int(asked) in by_id):
+        st.warning(
+            f"There is no scan {asked[:20]!r}; it may have been removed. Choose one below.", icon=":material/warning:"
+        )
+        asked = ""
+    ids = list(by_id)
+    current = int(asked) if asked else ids[0]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.title("Viewer", anchor=False, width="content")
+        st.space("stretch")
+        chosen = st.selectbox(
+            "Scan",
+            ids,
+            index=ids.index(current),
+            format_func=lambda scan_id: f"{words.scan_name(by_id[scan_id])} · {words.scan_state(by_id[scan_id])}",
+            key=f"chooser-{current}",
+            width=460,
+        )
+    if chosen != current:
+        st.query_params["scan"] = str(chosen)
+        st.rerun()
+    return by_id[current]
+
+
+@st.fragment
+def _picture(scan: dict[str, Any], run: dict[str, Any] | None) -> None:
+    """Slice, overview and everything that changes how they look; redraws alone."""
+    view = axial_view(cache.volume(scan["storage_path"]).geometry)
+    order = view.caudal_to_cranial()
+    labels = run["label_map_path"] if run else None
+    place = st.container()
+    position = 1
+    if len(order) > 1:
+        position = st.slider(
+            "Slice, counted from the feet",
+            1,
+            len(order),
+            value=(len(order) + 1) // 2,
+            key=f"slice-{scan['scan_id']}",
+        )
+    look = _look(with_labels=run is not None)
+    index = order[position - 1]
+    with place:
+        st.image(
+            cache.slice_jpeg(scan["storage_path"], labels, index, look),
+            alt=f"Axial slice {position} of {len(order)}, the patient's right on the left",
+            width="stretch",
+        )
+        st.caption(
+            f"Slice {position} of {len(order)} · z {view.z_mm[index]:.1f} mm · seen from the feet: "
+            "the patient's right (R) is on the left"
+        )
+    with st.expander("Where in the leg", icon=":material/height:", expanded=True):
+        fraction = 0.5 if len(order) == 1 else 1 - (position - 1) / (len(order) - 1)
+        front = cache.overview(scan["storage_path"], labels)
+        st.image(
+            picture.overview_jpeg(front, fraction_from_top=fraction),
+            alt="The scan from the front with the current slice as a line",
+            caption="From the front; the line is the slice above",
+        )
+
+
+def _look(*, with_labels: bool) -> Look:
+    window = st.segmented_control("Window", list(picture.WINDOWS), default="Muscle", required=True, key="window")
+    if not with_labels:
+        return Look(window=window)
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    opacity = left.slider("Opacity of the overlay", 0, 100, 40, step=5, format="%d %%", key="opacity")
+    outline = right.toggle("Outline only", key="outline")
+    st.html(charts.swatch_css("classes", CLASSES[1:]))
+    classes = st.pills(
+        "Shown",
+        CLASSES[1:],
+        selection_mode="multi",
+        default=_SHOWN_FIRST,
+        format_func=words.region_title,
+        key="classes",
+    )
+    return Look(window=window, opacity=opacity / 100, outline=outline, classes=tuple(classes))
+
+
+def _no_result(scan: dict[str, Any]) -> None:
+    state = words.scan_state(scan)
+    shell.state_badge(state)
+    if scan["job_error"]:
+        st.error(shell.sentence(scan["job_error"]), icon=":material/error:")
+    text = "It is being segmented." if state in ("waiting", "running") else "It has no result."
+    shell.empty("No numbers yet", text, page="pages/views/queue.py", label="Open the queue")
+
+
+def _numbers(scan: dict[str, Any], run: dict[str, Any]) -> None:
+    with cache.database().read() as session:
+        rows = queries.rows(session, queries.measurements(scan_id=scan["scan_id"], run_id=run["run_id"]))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader("Measurements", anchor=False, width="content")
+        shell.state_badge(words.scan_state(scan))
+    side = st.segmented_control(
+        "Side of the patient", ["left", "right", "both"], default="both", required=True, key="side"
+    )
+    st.html(measurement_table.measurement_html(rows, side=side))
+    for reason in measurement_table.reasons(rows, side=side):
+        st.caption(f"† {reason}")
+    st.caption("Point at a name to read its definition. Everything measured is in the CSV.")
+    _flags(words.serious_flags(run["flags"]))
+
+
+def _flags(flags: list[dict[str, Any]]) -> None:
+    if not flags:
+        st.success("The quality checks found nothing to look at.", icon=":material/verified:")
+        return
+    with st.expander(f"Quality flags ({len(flags)})", icon=":material/flag:", expanded=True):
+        for flag in flags:
+            where = "" if flag["region"] == "scan" else f"{words.region_title(flag['region'])}, {flag['side']}: "
+            severe = ":red[:material/error:]" if flag["severity"] == "error" else ":orange[:material/warning:]"
+            st.markdown(f"{severe} **{where}{shell.sentence(flag['message'])}** {shell.sentence(flag['consequence'])}")
+
+
+def _facts(scan: dict[str, Any], run: dict[str, Any] | None) -> None:
+    """Where the scan and its numbers come from."""
+    facts = {
+        "Subject": f"{scan['subject']}, {scan['sex']}"
+        + ("" if scan["age_years"] is None else f", {scan['age_years']:.0f} years"),
+        "Visit": f"{scan['visit']} {scan['visit_label']}".strip()
+        + ("" if scan["visit_date"] is None else f", {scan['visit_date'].isoformat()}"),
+        "Series": scan["description"] or "no description",
+        "Slices": f"{scan['n_slices']}, {scan['slice_spacing_mm']:.2f} mm apart "
+        f"({scan['n_slices'] * scan['slice_spacing_mm'] / 10:.1f} cm)",
+        "Pixel": f"{scan['column_spacing_mm']:.2f} x {scan['row_spacing_mm']:.2f} mm",
+        "Tube voltage": f"{scan['tube_voltage_kvp']:g} kVp" if scan["tube_voltage_kvp"] else "not recorded",
+        "Kernel": scan["convolution_kernel"] or "not recorded",
+        "Contrast agent": scan["contrast_agent"] or "none recorded",
+    }
+    if run:
+        facts |= {
+            "Result": f"version {run['version']}, {run['kind']}" + (f", by {run['author']}" if run["author"] else ""),
+            "Network": f"{run['model_name']} {run['model_version']} on {run['device']}",
+            "Software": f"ThighSeg {run['software_version']} ({run['git_commit']}), label scheme {run['label_scheme']}",
+            "HU preset": run["hu_preset"],
+        }
+    with st.expander("About this scan and its result", icon=":material/info:"):
+        st.table({"fact": list(facts), "value": list(facts.values())}, hide_header=True, border="horizontal")
+        for note in scan["notes"] or []:
+            st.markdown(f"- {shell.sentence(str(note))}")
+
+
+if __name__ == "__main__":
+    page()
