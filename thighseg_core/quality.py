@@ -34,6 +34,8 @@ FLAG_DESCRIPTIONS: dict[str, str] = {
 _STRUCTURES = (*GROUPS, "sartorius", "femur", "intermuscular", "subcutaneous")
 _MUSCLES = (*GROUPS, "sartorius")
 
+_NO_CONTRAST = ("", "no", "none")  # written into the field by some scanners
+
 FEWEST_METAL_VOXELS = 10  # our convention: fewer are noise
 THICKEST_SLICE_MM = 5.0  # our convention, after clinical practice for body composition: at most 5 mm
 REFERENCE_KVP = 120.0  # our convention: the voltage that most published values were taken at
@@ -188,7 +190,7 @@ def _acquisition(info: SeriesInfo, census: Census) -> Iterator[QualityFlag]:
             consequence="attenuation depends on the voltage (muscle 48 HU at 80 kV, 41 HU at 140 kV, PMID 29625351): "
             "compare attenuation and fat only between scans of one voltage",
         )
-    if info.contrast_agent:
+    if (info.contrast_agent or "").strip().lower() not in _NO_CONTRAST:
         yield QualityFlag(
             code="contrast_agent",
             severity="warning",
