@@ -88,9 +88,18 @@ def predict(
     classes = np.empty(attenuation_hu.shape, dtype=np.uint8)
     with torch.inference_mode():
         for index, probability in enumerate(_smoothed(probabilities(), weights)):
-            native = F.interpolate(probability[None], size=(rows, columns), mode="bilinear", align_corners=False)
-            classes[index] = native[0].argmax(dim=0).to(torch.uint8).cpu().numpy()
+            classes[index] = _native_classes(probability, (rows, columns))
     return Prediction(classes=classes, device=batches.device, notes=tuple(batches.notes))
+
+
+def _native_classes(probability: Tensor, shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """(C, h, w) probabilities -> (J, I) the most probable class after bilinear interpolation."""
+    # Channels last: 16 times as fast on two cores. numpy's argmax: six times as fast there as torch's.
+    small = probability[None].contiguous(memory_format=torch.channels_last)
+    native = F.interpolate(small, size=shape, mode="bilinear", align_corners=False)[0]
+    if native.device.type == "cpu":
+        return native.numpy().argmax(axis=0).astype(np.uint8)
+    return np.asarray(native.argmax(dim=0).to(torch.uint8).cpu().numpy())
 
 
 def _network_images(slab: NDArray[Any], shape: tuple[int, int], preprocessing: Preprocessing) -> Tensor:
@@ -155,6 +164,9 @@ def _gaussian(sigma_slices: float) -> list[float]:
 def _smoothed(slices: Iterable[Tensor], weights: list[float]) -> Iterator[Tensor]:
     """Weighted mean over neighbouring slices, in order, holding only as many slices as the weights reach."""
     reach = len(weights) - 1
+    if reach == 0:
+        yield from slices
+        return
     window: deque[tuple[int, Tensor]] = deque(maxlen=2 * reach + 1)
 
     def mean(centre: int) -> Tensor:

@@ -1,0 +1,119 @@
+"""Legs told apart: apart, touching, fused, one with a piece of the other, one alone."""
+
+import numpy as np
+import pytest
+from leg_phantom import PAIR, Leg, grid, truth
+
+from thighseg_core.labels import CLASS_INDEX, LABELS, class_of_label
+from thighseg_core.legs import find_legs
+
+EXTENSOR, FEMUR, ADDUCTOR = (CLASS_INDEX[name] for name in ("extensor", "femur", "adductor"))
+
+
+def _find(geometry, legs):
+    labels = truth(geometry, legs).labels
+    classes = class_of_label()[labels]
+    found = find_legs(classes, labels > 0, spacing_mm=geometry.spacing_mm)
+    return labels, found
+
+
+def _of_side(labels, side):
+    return np.isin(labels, [value for value, name in LABELS.items() if name.endswith(side)])
+
+
+def _agree(labels, numbers):
+    """Share of each true leg that got the number of its place (1 right, 2 left)."""
+    return [float((numbers[_of_side(labels, side)] == n).mean()) for n, side in ((1, "right"), (2, "left"))]
+
+
+def test_two_legs_apart_are_found_whole():
+    labels, found = _find(grid(), PAIR)
+    assert found.count == 2
+    assert _agree(labels, found.numbers) == [1.0, 1.0]
+    assert not found.numbers[labels == 0].any()
+
+
+@pytest.mark.parametrize("distance_mm", [74.0, 68.0])
+def test_touching_legs_are_parted_at_the_skin(distance_mm):
+    pair = (Leg("left", distance_mm), Leg("right", -distance_mm))
+    labels, found = _find(grid(), pair)
+    assert found.count == 2
+    assert min(_agree(labels, found.numbers)) > 0.98
+
+
+def test_legs_whose_muscles_were_painted_into_one_are_parted_between_the_femurs():
+    labels, _ = _find(grid(), PAIR)
+    classes = class_of_label()[labels]
+    bridge = np.s_[:, 35:50, 55:135]
+    body = labels > 0
+    body[bridge] = True
+    classes[bridge] = np.where(classes[bridge] == 0, ADDUCTOR, classes[bridge])
+    found = find_legs(classes, body, spacing_mm=(5.0, 2.0, 2.0))
+    assert found.count == 2
+    assert min(_agree(labels, found.numbers)) > 0.97
+
+
+def test_a_thick_leg_keeps_its_muscles_beside_a_thin_one():
+    pair = (Leg("left", 110.0, size=1.35), Leg("right", -60.0, size=0.8))
+    labels, found = _find(grid(), pair)
+    assert min(_agree(labels, found.numbers)) > 0.98
+
+
+@pytest.mark.parametrize("spacing_mm", [(0.8, 0.9, 0.9), (10.0, 1.4, 1.4), (3.3, 4.0, 4.0)])
+def test_any_spacing_will_do(spacing_mm):
+    extent_mm = (30, 180, 380)
+    shape = tuple(max(1, round(extent / step)) for extent, step in zip(extent_mm, spacing_mm, strict=True))
+    labels, found = _find(grid(shape, spacing_mm), PAIR)
+    assert found.count == 2
+    assert min(_agree(labels, found.numbers)) > 0.98
+
+
+def test_one_leg_alone_is_one_leg():
+    labels, found = _find(grid((12, 90, 90)), (Leg("left", 0.0),))
+    assert found.count == 1
+    assert (found.numbers[labels > 0] == 1).all()
+
+
+def test_a_piece_of_the_other_leg_cut_by_the_image_is_another_leg():
+    geometry = grid((12, 90, 90))
+    labels, found = _find(geometry, (Leg("left", 45.0), Leg("right", -110.0)))
+    assert _of_side(labels, "right").any()
+    assert found.count == 2
+    assert min(_agree(labels, found.numbers)) == 1.0
+
+
+def test_a_touching_piece_of_the_other_leg_is_another_leg_as_well():
+    labels, found = _find(grid((12, 90, 90)), (Leg("left", 48.0), Leg("right", -98.0)))
+    assert found.count == 2
+    assert min(_agree(labels, found.numbers)) > 0.97
+
+
+def test_a_muscle_that_came_off_stays_with_its_leg():
+    labels, _ = _find(grid((12, 90, 90)), (Leg("left", 0.0),))
+    classes = class_of_label()[labels]
+    classes[:, :, 18:24] = np.where(classes[:, :, 18:24] > 0, CLASS_INDEX["subcutaneous"], 0)
+    found = find_legs(classes, labels > 0, spacing_mm=(5.0, 2.0, 2.0))
+    assert found.count == 1
+
+
+def test_a_femur_seen_twice_by_mistake_makes_no_second_leg():
+    labels, _ = _find(grid((12, 90, 90)), (Leg("left", 0.0),))
+    classes = class_of_label()[labels]
+    classes[:1, 40:50, 66:76] = FEMUR  # 52 mm beside the true one, on one slice
+    found = find_legs(classes, labels > 0, spacing_mm=(5.0, 2.0, 2.0))
+    assert found.count == 1
+
+
+def test_tissue_that_is_joined_to_no_leg_has_no_number():
+    labels, _ = _find(grid((12, 90, 90)), (Leg("left", 0.0),))
+    body = labels > 0
+    body[:, :6, :6] = True  # a hand
+    found = find_legs(class_of_label()[labels], body, spacing_mm=(5.0, 2.0, 2.0))
+    assert not found.numbers[:, :6, :6].any()
+
+
+def test_nothing_predicted_is_no_leg():
+    body = np.ones((3, 20, 20), dtype=bool)
+    found = find_legs(np.zeros(body.shape, dtype=np.uint8), body, spacing_mm=(5.0, 2.0, 2.0))
+    assert found.count == 0
+    assert not found.numbers.any()
