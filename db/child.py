@@ -36,6 +36,16 @@ DEFAULT_ANALYSIS = "thighseg_core.analyse:analyse"
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _NICENESS = 5  # pages stay responsive while a scan is segmented
 
+# Share of the whole job that each stage takes, from and to; about what was seen with a CPU and 200 slices.
+STAGES: dict[str, tuple[float, float]] = {
+    "reading": (0.0, 0.05),
+    "find body": (0.05, 0.1),
+    "segment": (0.1, 0.85),
+    "refine": (0.85, 0.92),
+    "measure": (0.92, 0.98),
+    "storing": (0.98, 1.0),
+}
+
 log = logging.getLogger(__name__)
 
 
@@ -47,6 +57,8 @@ class AnalyseFunction(Protocol):
 
 @dataclass(frozen=True)
 class Progress:
+    """How far the job is; `fraction` is of the whole job and never goes back."""
+
     stage: str
     fraction: float
 
@@ -87,6 +99,12 @@ def load_function(path: str) -> AnalyseFunction:
     return cast(AnalyseFunction, getattr(importlib.import_module(module), name))
 
 
+def overall(stage: str, share: float) -> float:
+    """Share of the whole job when `share` of a stage is done; 0 for a stage that is not in `STAGES`."""
+    start, end = STAGES.get(stage, (0.0, 0.0))
+    return start + (end - start) * min(max(share, 0.0), 1.0)
+
+
 def run_job(
     database: Database,
     settings: Settings,
@@ -103,7 +121,7 @@ def run_job(
         raise LeaseLostError(f"scan {claim.scan_id} was deleted")
     volume = storage.load_volume(settings, storage_path)
     analysis = analyse(volume, model=claim.model, device=claim.device, progress=report)
-    report("storing", 1.0)
+    report("storing", 0.0)
     with database.write() as session:
         run = record_analysis(session, settings, analysis, scan_id=claim.scan_id, job_id=claim.job_id)
         finish(session, job_id=claim.job_id, owner=claim.owner)
@@ -113,7 +131,11 @@ def run_job(
 def _outcome(
     connection: Connection, database: Database, settings: Settings, claim: Claim, *, analyse: AnalyseFunction
 ) -> Message:
-    def report(stage: str, fraction: float) -> None:
+    fraction = 0.0
+
+    def report(stage: str, share: float) -> None:
+        nonlocal fraction
+        fraction = max(fraction, overall(stage, share))
         connection.send(Progress(stage, fraction))
 
     try:

@@ -177,6 +177,7 @@ class Run(Base):
     hu_preset: Mapped[str]
     device: Mapped[str]
     started_at: Mapped[str]  # ISO 8601 UTC, as the manifest has it
+    seconds: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")  # of each stage
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
     scan: Mapped[Scan] = relationship(back_populates="runs")

@@ -228,6 +228,7 @@ def runs(*, scan_id: int) -> Query:
             Run.label_map_sha256.label("label_map_sha256"),
             Run.flags.label("flags"),
             *_provenance(),
+            Run.seconds.label("seconds"),
             Run.created_at.label("created_at"),
             states.c.review,
             states.c.reviewer,

@@ -60,6 +60,7 @@ def record_analysis(
         hu_preset=manifest.hu_preset,
         device=manifest.device,
         started_at=manifest.started_at,
+        seconds=dict(analysis.seconds),
     )
     session.add(run)
     session.flush()

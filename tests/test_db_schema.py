@@ -66,10 +66,14 @@ def test_deleting_a_study_takes_all_that_belongs_to_it(database: Database) -> No
 
 
 def test_an_exception_in_the_block_takes_everything_back(database: Database) -> None:
-    with pytest.raises(RuntimeError, match="half-way"), database.write() as session:
-        session.add(Study(name="A"))
-        session.flush()
-        raise RuntimeError("half-way")
+    def half_way() -> None:
+        with database.write() as session:
+            session.add(Study(name="A"))
+            session.flush()
+            raise RuntimeError("half-way")
+
+    with pytest.raises(RuntimeError, match="half-way"):
+        half_way()
     with database.read() as session:
         assert session.scalar(select(func.count()).select_from(Study)) == 0
 
@@ -89,7 +93,7 @@ def test_the_reader_cannot_write(database: Database) -> None:
         Visit(subject_id=1, number=1),  # the number is taken
         Visit(subject_id=1, number=2, height_cm=1.72),  # metres
         Measurement(run_id=1, region="r", side="left", extent="full", metric="m", value=None, unit="cm3"),
-        Measurement(run_id=1, region="r", side="left", extent="full", metric="m", value=0.0, unit="cm3", status="missing"),
+        Measurement(run_id=1, region="r", side="left", extent="full", metric="m", value=0, unit="HU", status="missing"),
         Measurement(run_id=1, region="extensor", side="left", extent="full", metric="volume", value=2.0, unit="cm3"),
         Review(run_id=1, decision="maybe", reviewer="R"),
         Job(scan_id=1, model="segformer", status="running"),  # nobody owns it
@@ -187,11 +191,23 @@ def test_a_file_at_revision_1_upgrades_and_keeps_its_rows(tmp_path: Path) -> Non
         connection.execute(
             "INSERT INTO subject (id, study_id, code, sex, created_at) VALUES (5, 7, 'S1', 'male', '2026-01-01')"
         )
+        connection.execute("INSERT INTO visit (id, subject_id, number, label) VALUES (3, 5, 1, '')")
+        _insert(connection, "scan", id=2, study_id=7, visit_id=3, created_at="2026-01-01")
+        _insert(connection, "run", id=9, scan_id=2, version=1, kind="automatic", created_at="2026-01-01")
     database = open_database(path)
     with database.read() as session:
-        assert session.scalars(select(Subject.code).where(Subject.study_id == 7)).all() == ["S1"]
-        assert current_revision(session.connection()) is not None
+        run = session.scalars(select(Run).join(Run.scan).where(Scan.study_id == 7)).one()
+        assert (run.id, run.scan.visit.subject.code, run.seconds) == (9, "S1", {})
+        assert current_revision(session.connection()) == "0002"
     database.close()
+
+
+def _insert(connection: sqlite3.Connection, table: str, **values: object) -> None:
+    """One row; columns that must not be NULL and are not named get an empty JSON object or 1."""
+    columns = connection.execute(f"PRAGMA table_info({table})").fetchall()
+    row = {name: "{}" if kind == "JSON" else 1 for _, name, kind, not_null, _, _ in columns if not_null} | values
+    marks = ", ".join("?" for _ in row)
+    connection.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", list(row.values()))
 
 
 def test_rebuilding_a_table_in_a_migration_keeps_the_rows_that_point_to_it(tmp_path: Path) -> None:
@@ -231,7 +247,9 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 
 
 def test_several_processes_may_open_a_new_file_at_once(tmp_path: Path) -> None:
-    code = f"from pathlib import Path; from db.engine import open_database; open_database(Path({str(tmp_path / 'x')!r}))"
+    code = (
+        f"from pathlib import Path; from db.engine import open_database; open_database(Path({str(tmp_path / 'x')!r}))"
+    )
     started = [subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE) for _ in range(3)]
     assert [(process.communicate()[1], process.returncode) for process in started] == [(b"", 0)] * 3
 
