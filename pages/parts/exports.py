@@ -1,15 +1,24 @@
-"""scans.csv and the data dictionary. The long and the wide table come from `db.exports` and `thighseg_core.export`."""
+"""Tables that leave the dashboard: rows of the database through `thighseg_core.export`, the same as the command line.
+
+Takes the results of `db.queries` as plain rows; no Streamlit, no session.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from typing import Any
 
-from db.exports import UNREVIEWED
 from thighseg_core import export
+from thighseg_core.manifest import RunManifest
+from thighseg_core.measurement import Measurement
 from thighseg_core.metrics import METRICS, REGION_DESCRIPTIONS, SIDE_SHORT
 
 Row = dict[str, Any]
+
+UNREVIEWED = "unreviewed"
+_MEASUREMENT_FIELDS = tuple(field.name for field in fields(Measurement))
+_MANIFEST_FIELDS = tuple(field.name for field in fields(RunManifest))
 
 # Column of scans.csv -> what it holds. Taken from the rows of `db.queries.scans` under the name in `_SCAN_SOURCE`, or
 # under its own.
@@ -47,6 +56,26 @@ _SCAN_SOURCE = {
     "result_version": "run_version",
     "result_kind": "run_kind",
 }
+
+
+def long_rows(measurements: Iterable[Mapping[str, Any]]) -> list[Row]:
+    """Rows of `db.queries.measurements` as rows of the long table, run by run, in their order."""
+    by_run: dict[int, list[Mapping[str, Any]]] = {}
+    for row in measurements:
+        by_run.setdefault(row["run_id"], []).append(row)
+    table: list[Row] = []
+    for rows in by_run.values():
+        first = rows[0]
+        table += export.long_rows(
+            [Measurement(**{name: row[name] for name in _MEASUREMENT_FIELDS}) for row in rows],
+            manifest=RunManifest(**{name: first[name] for name in _MANIFEST_FIELDS}),
+            digest_sha256=first["digest_sha256"],
+            subject_id=first["subject"],
+            visit=first["visit"],
+            visit_date=first["visit_date"].isoformat() if first["visit_date"] else None,
+            review_status=first["review"] or UNREVIEWED,
+        )
+    return table
 
 
 def scan_rows(scans: Iterable[Mapping[str, Any]]) -> list[Row]:

@@ -6,9 +6,9 @@ from typing import Any
 
 import streamlit as st
 
-from db import exports, queries
+from db import queries
 from db.record import add_review
-from pages.parts import cache, shell, words
+from pages.parts import cache, exports, shell, words
 from thighseg_core import export
 from thighseg_core.errors import ThighSegError
 
@@ -89,4 +89,5 @@ def downloads(scan: dict[str, Any], run: dict[str, Any]) -> None:
 
 def _csv(run_id: int) -> bytes:
     with cache.database().read() as session:
-        return export.csv_text(exports.long_rows(session, run_id=run_id)).encode()
+        rows = queries.rows(session, queries.measurements(run_id=run_id))
+    return export.csv_text(exports.long_rows(rows)).encode()

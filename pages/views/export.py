@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 import streamlit as st
 
-from db import exports as stored
 from db import queries
 from pages.parts import cache, exports, shell
 from thighseg_core import export
@@ -38,8 +37,9 @@ def page() -> None:
         approved = st.toggle("Only approved results", help="Leaves out what nobody has approved in the viewer.")
     study = studies[study_id]["study"]
     with cache.database().read() as session:
-        rows = stored.long_rows(session, study_id=study_id, include_rejected=False)
+        values = queries.rows(session, queries.measurements(study_id=study_id, include_rejected=False))
         scans = queries.rows(session, queries.scans(study_id=study_id))
+    rows = exports.long_rows(values)
     if approved:
         rows = [row for row in rows if row["review_status"] == "approved"]
         scans = [scan for scan in scans if scan["review"] == "approved"]
