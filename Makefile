@@ -7,6 +7,8 @@ PORT ?= 8501
 DATA ?= $(or $(THIGHSEG_DATA),data)
 DEMO_DATA ?= data/demo
 OUT ?= out
+NETWORK ?= segformer
+SURFACES ?= ../shared/data/visible_human_surfaces
 # Where pip takes PyTorch from; empty means PyPI. README.md, "Installing", names the index of the CPU-only builds.
 TORCH_INDEX_URL ?=
 PYTEST_ARGS ?=
@@ -22,7 +24,7 @@ STREAMLIT = $(PY) -m streamlit run app.py --server.port=$(PORT) --server.showEma
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo app test lint format docs browser clean
+.PHONY: help setup demo app test lint format docs browser bench train clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(firstword $(MAKEFILE_LIST))
@@ -57,6 +59,14 @@ docs: setup ## write the generated tables of README.md and docs/ anew
 browser:
 	@if command -v chromium >/dev/null 2>&1; then exit 0; fi; \
 	.ci/install-debian-packages chromium fonts-dejavu-core fonts-liberation || echo "no Chromium: the browser tests will be skipped" >&2
+
+bench: setup ## time one scan from files to numbers (SCAN=folder or file)
+	@test -n "$(SCAN)" || { echo "name a scan: make bench SCAN=../shared/data/ct_sarcoma/STS_047/CT" >&2; exit 2; }
+	@bash -c 'time $(PY) -m thighseg_core segment "$$1" --output $(OUT)/bench' bench "$(SCAN)"
+
+train: setup ## train and ship one network (NETWORK=segformer SURFACES=folder with the muscle surfaces)
+	@test -d cache/atlas || $(PY) -m training.atlas --surfaces $(SURFACES) --output cache/atlas
+	$(PY) -m training.train training/configs/$(NETWORK).toml --run runs/$(NETWORK) --resume --ship
 
 clean: ## remove .venv and caches; data, out and runs stay
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -162,6 +162,13 @@ def columns() -> str:
     return table(("column", "meaning"), ((f"`{name}`", text) for name, text in COLUMN_DESCRIPTIONS.items()))
 
 
+def scan_columns() -> str:
+    """The columns of the table of scans."""
+    from pages.parts.exports import SCAN_COLUMN_DESCRIPTIONS
+
+    return table(("column", "meaning"), ((f"`{name}`", text) for name, text in SCAN_COLUMN_DESCRIPTIONS.items()))
+
+
 def wide() -> str:
     """The value columns of the wide table: one pattern a metric and region."""
     from thighseg_core.export import wide_name
@@ -208,14 +215,25 @@ def _cards() -> list[ModelCard]:
 
 
 def validation() -> str:
-    """What the shipped networks were tested on, from their model cards."""
-    cards = _cards()
-    if not cards:
-        return "No trained network is shipped yet."
-    facts = {card.network: dict(_facts(card.validation)) for card in cards}
-    names = list(dict.fromkeys(name for of_card in facts.values() for name in of_card))
-    rows = ((name, *(facts[card.network].get(name, "") for card in cards)) for name in names)
-    return table(("", *(f"`{card.network}` {card.version}" for card in cards)), rows)
+    """What the shipped networks reach on real scans, from their model cards (`training.evaluate` writes them)."""
+    parts = []
+    for card in _cards():
+        real = card.validation.get("real")
+        if not real:
+            parts.append(f"`{card.network}` {card.version}: not tested on real scans, only on synthetic ones.")
+            continue
+        rows = [
+            (level, name, score["n"], f"{score['dice_mean']:.3f}", f"{score['dice_worst']:.3f}", score["worst_case"],
+             f"{score['area_error_percent']:+.1f} %")
+            for level in ("shaft", "all")
+            for name, score in real[level].items()
+        ]  # fmt: skip
+        head = ("level", "structure", "slices", "Dice, mean", "Dice, worst", "worst slice", "area error, mean")
+        parts.append(
+            f"`{card.network}` {card.version}, {real['slices']} slices of {real['scans']} scans; "
+            f"reference: {real['reference']}.\n\n" + table(head, rows)
+        )
+    return "\n\n".join(parts) or "No trained network is shipped yet."
 
 
 def model_cards() -> str:
@@ -242,6 +260,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "metrics": metrics,
     "presets": presets,
     "columns": columns,
+    "scan_columns": scan_columns,
     "wide": wide,
     "validation": validation,
     "model_cards": model_cards,

@@ -46,6 +46,7 @@ VAGUE_NAMES = {"utils", "util", "helpers", "helper", "manager", "managers", "mis
 DATA_SUFFIXES = (
     ".dcm", ".nii", ".nii.gz", ".ply", ".stl", ".mha", ".nrrd", ".npz", ".npy", ".zip", ".db", ".sqlite", ".csv", ".pt",
 )  # fmt: skip
+NOT_PATIENT_DATA = {"training/compact_atlas.npz"}  # fitted coefficients for phantoms, credited in NOTICE
 # Calls whose result must not be a module's constant.
 EFFECTS = {
     "create_engine",
@@ -296,7 +297,7 @@ def test_no_patient_data_or_database_is_tracked() -> None:
     if done.returncode != 0:
         pytest.skip("not a git checkout")
     tracked = done.stdout.split("\0")
-    assert [name for name in tracked if name.lower().endswith(DATA_SUFFIXES)] == []
+    assert [name for name in tracked if name.lower().endswith(DATA_SUFFIXES) and name not in NOT_PATIENT_DATA] == []
     starts = [(name, (ROOT / name).open("rb").read(132)) for name in tracked if name and (ROOT / name).is_file()]
     assert [name for name, start in starts if start[128:] == b"DICM" or start[:2] == b"\x1f\x8b"] == []
 

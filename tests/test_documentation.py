@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,8 @@ from sqlalchemy import select
 
 from db.engine import open_database
 from db.models import Study
-from thighseg_core import __version__, export, labels, metrics
+from pages.parts.exports import SCAN_COLUMN_DESCRIPTIONS
+from thighseg_core import __version__, cli, export, labels, metrics
 from thighseg_core.checkpoint import WEIGHTS_FOLDER, available_models, read_card
 from thighseg_core.networks import NETWORKS
 
@@ -84,6 +86,19 @@ def test_every_module_that_a_document_starts_exists(document: Path) -> None:
         if name.split(".")[0] in ("thighseg_core", "db", "training", "pages"):
             path = ROOT / name.replace(".", "/")
             assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), name
+
+
+def test_the_command_lines_of_the_readme_are_understood() -> None:
+    lines = re.findall(r"python -m thighseg_core (.+)", code_of("README.md"))
+    assert [line.split()[0] for line in lines] == ["segment", "measure"]
+    for line in lines:
+        cli._parser().parse_args(shlex.split(line.replace("...", "")))
+
+
+def test_the_readme_names_the_choices_of_the_command_line() -> None:
+    assert f"--model {'|'.join(cli.MODELS)}`" in read("README.md")
+    assert f"--device {'|'.join(cli.DEVICES)}`" in read("README.md")
+    assert set(cli.MODELS) == set(NETWORKS)
 
 
 def test_every_target_of_the_makefile_starts_modules_that_exist() -> None:
@@ -158,8 +173,8 @@ def test_the_backup_of_the_manual_restores_a_database_that_is_in_use(tmp_path: P
 # ------------------------------------------------------------------------------------------- numbers, pages, models
 
 
-@pytest.mark.parametrize("name", export.LONG_COLUMNS)
-def test_every_column_of_the_long_table_is_documented(name: str) -> None:
+@pytest.mark.parametrize("name", [*export.LONG_COLUMNS, *SCAN_COLUMN_DESCRIPTIONS])
+def test_every_column_of_the_long_and_the_scan_table_is_documented(name: str) -> None:
     assert f"| `{name}` |" in read("docs/numbers.md")
 
 
