@@ -92,6 +92,11 @@ def read_header(path: Path) -> Dataset:
     return _read(path, stop_before_pixels=True)
 
 
+def read_whole(path: Path) -> Dataset:
+    """The data set with its pixels, still packed. Raises UnreadableFileError."""
+    return _read(path, stop_before_pixels=False)
+
+
 def looks_like_dicom(start: bytes) -> bool:
     """True for a DICOM file by its first 132 bytes, or for a bare data set that begins with group 0008."""
     return start[PREAMBLE_BYTES : PREAMBLE_BYTES + 4] == b"DICM" or (start[:2] == b"\x08\x00" and start[3:4] == b"\x00")
@@ -235,7 +240,7 @@ def read_pixels(path: Path, slices: tuple[SliceHeader, ...]) -> tuple[Dataset, l
 
     Raises UnreadableFileError when the pixels are missing, truncated or cannot be decoded.
     """
-    dataset = _read(path, stop_before_pixels=False)
+    dataset = read_whole(path)
     if "PixelData" not in dataset:
         raise UnreadableFileError(f"{path.name} holds no pixel data (truncated file?); export the images themselves")
     try:

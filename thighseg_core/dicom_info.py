@@ -33,7 +33,7 @@ def series_info(header: Dataset, *, digest_sha256: str, n_files: int, notes: tup
         patient_position=_text(header, "PatientPosition"),
         slice_thickness_mm=_number(header, "SliceThickness", low=0.01, high=100),
         patient_sex=SEXES.get((_text(header, "PatientSex") or "").upper()),
-        patient_age_years=_age_years(header),
+        patient_age_years=age_years(header),
         patient_height_cm=_height_cm(header),
         patient_weight_kg=_number(header, "PatientWeight", low=WEIGHT_RANGE_KG[0], high=WEIGHT_RANGE_KG[1]),
         n_files=n_files,
@@ -98,7 +98,8 @@ def _acquisition_date(header: Dataset) -> str | None:
     return found.isoformat() if found else None
 
 
-def _age_years(header: Dataset) -> float | None:
+def age_years(header: Dataset) -> float | None:
+    """PatientAge, else from the dates of birth and acquisition; None when neither says."""
     text = (_text(header, "PatientAge") or "").upper()
     if text[-1:] in AGE_UNITS_PER_YEAR and text[:-1].isdigit():
         return round(int(text[:-1]) / AGE_UNITS_PER_YEAR[text[-1]], 2)

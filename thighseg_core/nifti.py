@@ -29,7 +29,7 @@ UNKNOWN_UNIT = "unknown"
 
 def find_nifti(path: Path, *, name: str) -> SeriesCandidate:
     """Look at the header only. Raises InputError subclasses."""
-    image = _open(path)
+    image = open_nifti(path)
     _refuse_8_bit(image)
     geometry, warnings = _geometry(image)
     dk, dj, di = geometry.spacing_mm
@@ -49,7 +49,7 @@ def find_nifti(path: Path, *, name: str) -> SeriesCandidate:
 
 def read_ct_nifti(path: Path, *, notes: tuple[str, ...] = ()) -> CTVolume:
     """A 3-D NIfTI in HU. Raises UnreadableFileError, SeriesGeometryError or NotCTError."""
-    image = _open(path)
+    image = open_nifti(path)
     _refuse_8_bit(image)
     geometry, warnings = _geometry(image)
     values = _values(image, path)
@@ -73,7 +73,7 @@ def read_labels(path: Path, *, like: Geometry) -> LabelMap:
 
     Raises GeometryMismatchError when it lies on another grid, InputError when a value is not in the scheme.
     """
-    image = _open(path)
+    image = open_nifti(path)
     geometry, _ = _geometry(image)
     values = _values(image, path)
     if not np.array_equal(values, np.rint(values)) or values.min() < 0 or values.max() > OTHER_BONE:
@@ -112,7 +112,7 @@ def _write(path: Path, array: NDArray[Any], geometry: Geometry, *, description: 
     nibabel.save(image, path)
 
 
-def _open(path: Path) -> Any:
+def open_nifti(path: Path) -> Any:
     """The image, its header checked for size and kind. No voxel is read."""
     try:
         image: Any = nibabel.load(path)
@@ -147,8 +147,7 @@ def _open(path: Path) -> Any:
 
 
 def _refuse_8_bit(image: Any) -> None:
-    slope, _ = image.header.get_slope_inter()
-    if image.header.get_data_dtype().itemsize == 1 and slope in (None, 1.0):
+    if image.header.get_data_dtype().itemsize == 1 and image.dataobj.slope == 1:
         raise NotCTError(
             "8-bit values (a mask, a label map or a windowed picture), which hold no Hounsfield units; convert the "
             "original CT with 16 bits"
