@@ -1,4 +1,4 @@
-"""Seeded draws for synthesis: independent per slice for training, or smooth along a whole scan."""
+"""Seeded draws for synthesis: independent in every slice for training, or belonging together along a whole scan."""
 
 from __future__ import annotations
 
@@ -10,15 +10,24 @@ from torch.nn import functional as F
 
 
 @dataclass(frozen=True)
-class Draw:
-    """Random numbers for `n` slices.
+class Slab:
+    """`n` slices from `start` of a scan of `total`: values are shared, fields run smoothly through the whole scan."""
 
-    coherent: every slice of the batch belongs to one scan: values are shared, fields vary smoothly along the batch.
+    start: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Random numbers for `n` slices: each by itself, or all of one scan when `slab` says which part of it they are.
+
+    Slabs of one scan that start from equal generators fit together; only `noise` comes from a generator of its own.
     """
 
     n: int
     generator: torch.Generator
-    coherent: bool = False
+    slab: Slab | None = None
+    noise_generator: torch.Generator | None = None
 
     def uniform(self, low: float, high: float, *shape: int) -> Tensor:
         """(n, *shape) uniform values."""
@@ -34,21 +43,23 @@ class Draw:
 
     def field(self, channels: int, cells: int, size: tuple[int, int]) -> Tensor:
         """(n, channels, *size) smooth noise of about unit variance with `cells` knots along each side."""
-        if not self.coherent:
+        if self.slab is None:
             knots = torch.randn(self.n, channels, cells, cells, generator=self.generator)
-            return F.interpolate(knots, size=size, mode="bicubic", align_corners=True)
-        depth = max(2, round(cells * self.n / 64))
-        knots = torch.randn(1, channels, depth, cells, cells, generator=self.generator)
-        smooth = F.interpolate(knots, size=(self.n, *size), mode="trilinear", align_corners=True)
-        return smooth[0].transpose(0, 1)
+        else:
+            depth = max(3, cells)
+            whole = torch.randn(1, channels, depth, cells, cells, generator=self.generator)
+            shape = (self.slab.total, cells, cells)
+            stretched = F.interpolate(whole, size=shape, mode="trilinear", align_corners=True)
+            knots = stretched[0, :, self.slab.start : self.slab.start + self.n].transpose(0, 1)
+        return F.interpolate(knots, size=size, mode="bicubic", align_corners=True)
 
     def noise(self, size: tuple[int, int]) -> Tensor:
         """(n, 1, *size) white noise, independent in every slice also of one scan."""
-        return torch.randn(self.n, 1, *size, generator=self.generator)
+        return torch.randn(self.n, 1, *size, generator=self.noise_generator or self.generator)
 
     @property
     def _count(self) -> int:
-        return 1 if self.coherent else self.n
+        return self.n if self.slab is None else 1
 
     def _spread(self, values: Tensor) -> Tensor:
-        return values.expand(self.n, *values.shape[1:]) if self.coherent else values
+        return values if self.slab is None else values.expand(self.n, *values.shape[1:])

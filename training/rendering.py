@@ -32,7 +32,7 @@ class RenderRange:
     contrast_filled: float = 0.12  # probability
     noise_hu: tuple[float, float] = (2.0, 16.0)
     blur_pixels: tuple[float, float] = (0.25, 0.75)
-    field_cut: float = 0.35  # probability that the field of view cuts the leg
+    field_cut: float = 0.27  # probability that the field of view cuts the leg
     table: float = 0.5  # probability
     oedema: float = 0.12  # probability of fluid strands in the fat
 

@@ -19,7 +19,8 @@ from training.randomness import Draw
 
 FEMUR, OTHER_BONE, DEEP = (STRUCTURE_NAMES.index(name) for name in ("femur", "other_bone", "deep"))
 MUSCLE_CLASS = torch.tensor([CLASS_INDEX[STRUCTURES[name][0]] for name in STRUCTURE_NAMES[:N_MUSCLES]])
-FAR_MM = 60.0
+FAR_MM = 200.0
+NEAR_EDGE_MM = 10.0
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,15 @@ class Atlas:
         return torch.stack(distances), torch.stack(points)
 
 
+@dataclass(frozen=True)
+class Placement:
+    """Where the legs of a whole scan lie: the left one's middle (row, column) from the image's, and the distance of
+    the right one's from it, mm."""
+
+    left_mm: tuple[float, float]
+    apart_mm: float
+
+
 def anatomy(
     atlas: Atlas,
     *,
@@ -104,16 +114,21 @@ def anatomy(
     size: tuple[int, int],
     pixel_mm: float,
     ranges: AnatomyRange,
+    placement: Placement | None = None,
 ) -> Anatomy:
-    """New anatomy for the slices (leg, level); size is (H, W)."""
+    """New anatomy for the slices (leg, level); size is (H, W). Without `placement` legs lie anywhere."""
     flip = torch.where(draw.chance(0.5), 1.0, -1.0)
     centre_mm = draw.uniform(-ranges.shift_mm, ranges.shift_mm, 2)
+    if placement is not None:
+        flip, centre_mm = torch.ones_like(flip), centre_mm + torch.tensor(placement.left_mm)
     first = _one_leg(atlas, leg, level, draw, size, pixel_mm, ranges, flip, centre_mm)
     if ranges.two_legs > 0:
         paired = draw.chance(ranges.two_legs).nonzero()[:, 0]
         gap_mm = draw.uniform(*ranges.leg_gap_mm)
-        sat_mm = 2 * first.deep_reach_mm + gap_mm
-        offset = torch.stack([draw.normal(0, 6.0), -flip * sat_mm], dim=1)  # a left leg has its fellow to the right
+        apart_mm = (
+            2 * first.half_width_mm + gap_mm if placement is None else torch.full_like(gap_mm, placement.apart_mm)
+        )
+        offset = torch.stack([draw.normal(0, 6.0), -flip * apart_mm], dim=1)  # a left leg has its fellow to the right
         near = level + draw.normal(0, 0.02)
         if len(paired):
             partner = _one_leg(
@@ -128,7 +143,7 @@ def anatomy(
 class _Leg:
     fields_mm: Tensor  # (B, N_MUSCLES + 2 bones + deep + skin + 5 vessels, H, W)
     flip: Tensor  # (B, 1, H, W)
-    deep_reach_mm: Tensor  # (B,) half width of the leg, skin included
+    half_width_mm: Tensor  # (B,) half width of the leg, skin included
 
     def join(self, other: _Leg, which: Tensor) -> _Leg:
         """The slices `which` get `other` beside them: each pixel goes to the leg whose skin it is deeper under."""
@@ -174,6 +189,8 @@ def _one_leg(
     other_bone = sampled[:, OTHER_BONE : OTHER_BONE + 1]
     looseness = draw.uniform(0.2, 1.6)[:, None, None, None]
     envelope = torch.minimum(muscles.min(dim=1, keepdim=True).values, torch.minimum(femur, other_bone)) - looseness
+    # Stored distances are cut off: far from an edge the envelope says nothing.
+    envelope = torch.where(envelope > NEAR_EDGE_MM, FAR_MM, envelope)
     deep = torch.minimum(sampled[:, DEEP:] + draw.uniform(-1.0, 1.5)[:, None, None, None], envelope)
     low, high = (math.log(value) for value in ranges.subcutaneous_mm)
     thickness = torch.exp(draw.uniform(low, high))
