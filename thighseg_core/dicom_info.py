@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import MutableSequence
 from datetime import date, datetime
 
 from pydicom.dataset import Dataset
@@ -71,9 +72,9 @@ def series_number(header: Dataset) -> int:
 
 def _text(header: Dataset, keyword: str) -> str | None:
     value = header.get(keyword)
-    if value is None or (isinstance(value, (list, tuple)) and not value):
-        return None
-    text = str(value[0] if isinstance(value, (list, tuple)) else value).strip()
+    if isinstance(value, MutableSequence):  # several values: the first
+        value = value[0] if value else None
+    text = str(value if value is not None else "").strip()
     return text or None
 
 

@@ -97,7 +97,7 @@ def _regular_step(
             f"{missing} slice{'s are' if missing > 1 else ' is'} missing: {where}{', ...' if len(gaps) > 3 else ''} "
             f"(slices are {usual_mm:.3g} mm apart). Export the complete series from the PACS"
         )
-    usual_mm = float(np.median(steps_mm))
+    usual_mm = float(np.sort(steps_mm)[(len(steps_mm) - 1) // 2])  # a step that occurs, unlike a mean of two
     odd = int(np.abs(steps_mm - usual_mm).argmax())
     raise SeriesGeometryError(
         f"the slice spacing varies: {usual_mm:.4g} mm in most places, {steps_mm[odd]:.4g} mm at "
