@@ -68,10 +68,12 @@ def test_averaging_with_the_mirror_image_removes_what_depends_on_the_side():
 
 def test_padding_values_look_like_air_to_the_network():
     network = ReadsAttenuation(PREPROCESSING)
-    hu = scan(grid()).attenuation_hu.copy()
-    wanted = _predict(hu, network).classes
-    hu[hu == -1000] = -3024
-    got = _predict(hu.astype(np.int16), network).classes
+    geometry = grid((1, 240, 500), (5.0, 0.75, 0.75))  # finer than the network: pixels at the skin are averaged
+    hu = scan(geometry).attenuation_hu.copy()
+    hu[hu == -1000] = -1024
+    wanted = _predict(hu, network, spacing_mm=geometry.spacing_mm).classes
+    hu[hu == -1024] = -3024
+    got = _predict(hu, network, spacing_mm=geometry.spacing_mm).classes
     assert (got == wanted).all()
 
 

@@ -53,6 +53,16 @@ def test_legs_whose_muscles_were_painted_into_one_are_parted_between_the_femurs(
     assert min(_agree(labels, found.numbers)) > 0.97
 
 
+def test_a_thick_leg_joined_to_a_thin_one_keeps_its_muscles():
+    pair = (Leg("left", 110.0, size=1.35), Leg("right", -60.0, size=0.8))
+    labels, _ = _find(grid(), pair)
+    classes = class_of_label()[labels]
+    bridge = np.s_[:, 42:46, 95:110]  # 8 mm of muscle painted over the skin between them
+    classes[bridge] = ADDUCTOR
+    found = find_legs(classes, labels > 0, spacing_mm=(5.0, 2.0, 2.0))
+    assert min(_agree(labels, found.numbers)) > 0.98
+
+
 def test_a_thick_leg_keeps_its_muscles_beside_a_thin_one():
     pair = (Leg("left", 110.0, size=1.35), Leg("right", -60.0, size=0.8))
     labels, found = _find(grid(), pair)
@@ -91,15 +101,17 @@ def test_a_touching_piece_of_the_other_leg_is_another_leg_as_well():
 def test_a_muscle_that_came_off_stays_with_its_leg():
     labels, _ = _find(grid((12, 90, 90)), (Leg("left", 0.0),))
     classes = class_of_label()[labels]
-    classes[:, :, 18:24] = np.where(classes[:, :, 18:24] > 0, CLASS_INDEX["subcutaneous"], 0)
+    cut = np.s_[:, :, 28:31]  # the leg's muscles begin at column 14
+    classes[cut] = np.where(classes[cut] > 0, CLASS_INDEX["subcutaneous"], 0)
     found = find_legs(classes, labels > 0, spacing_mm=(5.0, 2.0, 2.0))
     assert found.count == 1
 
 
-def test_a_femur_seen_twice_by_mistake_makes_no_second_leg():
-    labels, _ = _find(grid((12, 90, 90)), (Leg("left", 0.0),))
+@pytest.mark.parametrize(("slices", "column"), [(slice(None), 66), (slice(2), 76)], ids=["near", "on two slices"])
+def test_a_femur_seen_twice_by_mistake_makes_no_second_leg(slices, column):
+    labels, _ = _find(grid((12, 90, 90)), (Leg("left", 0.0, size=1.15),))
     classes = class_of_label()[labels]
-    classes[:1, 40:50, 66:76] = FEMUR  # 52 mm beside the true one, on one slice
+    classes[slices, 40:50, column : column + 6] = FEMUR  # 48 or 68 mm beside the true one
     found = find_legs(classes, labels > 0, spacing_mm=(5.0, 2.0, 2.0))
     assert found.count == 1
 

@@ -67,7 +67,7 @@ def test_a_box_keeps_its_place_in_the_patient():
     box = cropped_geometry(geometry, (slice(7, 30), slice(11, 500)))
     assert box.shape == (12, 23, 179)
     corner = np.array([2.0, 3.0, 4.0])
-    assert np.allclose(box.to_lps_mm(corner), geometry.to_lps_mm(corner + [0, 7, 11]))
+    assert np.allclose(box.to_lps_mm(corner), geometry.to_lps_mm(corner + np.array([0, 7, 11])))
 
 
 def test_attenuation_is_cut_off_and_scaled_to_one():

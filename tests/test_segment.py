@@ -73,6 +73,20 @@ def test_two_touching_legs_have_no_mixed_sides():
     assert (got[muscle] == wanted[muscle]).all()
 
 
+@pytest.mark.parametrize(("x_mm", "side"), [(60.0, "left"), (-60.0, "right")])
+def test_a_leg_whose_anatomy_says_nothing_is_named_by_its_place_in_the_patient_not_in_the_image(x_mm, side):
+    geometry = _grid()
+    shifted = np.array(geometry.affine)
+    shifted[0, 3] += 2 * x_mm
+    geometry = type(geometry)(geometry.shape, shifted)
+    volume = scan(geometry, (Leg("left", x_mm),))  # in the other half of the image
+    plain = volume.attenuation_hu.copy()
+    plain[np.isin(plain, [90, 125])] = 55
+    segmentation = _segment(CTVolume(plain, geometry, volume.info))
+    assert [flag.code for flag in segmentation.flags] == ["side_check"]
+    assert segmentation.flags[0].side == side
+
+
 def test_padding_does_not_change_the_answer():
     volume = scan(_grid())
     padded = volume.attenuation_hu.copy()
