@@ -96,6 +96,11 @@ def store_series(
             if published is not None:
                 storage.remove_folder(published)
             raise
+    except OSError as error:
+        raise DatabaseError(
+            f"the scan could not be written to the data folder ({error.strerror}) and nothing was stored; "
+            "check its free space and permissions, then try again"
+        ) from error
     finally:
         storage.remove_folder(staging)
     return stored
