@@ -32,11 +32,11 @@ help: ## list the targets
 setup: $(VENV)/.installed ## make .venv with the pinned requirements
 
 demo: setup ## write a small demo study, segment it and open the dashboard with it
-	$(PY) -m training.demo --data $(DEMO_DATA)
-	@THIGHSEG_DATA=$(DEMO_DATA) $(STREAMLIT)
+	$(PY) -m training.demo --data "$(DEMO_DATA)"
+	@THIGHSEG_DATA="$(DEMO_DATA)" $(STREAMLIT)
 
 app: setup ## open the dashboard on the data folder (DATA=data, PORT=8501)
-	@THIGHSEG_DATA=$(DATA) $(STREAMLIT)
+	@THIGHSEG_DATA="$(DATA)" $(STREAMLIT)
 
 test: $(VENV)/.installed-dev browser lint ## everything that must hold: style, types, tests
 	@$(PY) -m pytest $(PYTEST_ARGS); status=$$?; \
