@@ -11,7 +11,7 @@ from thighseg_core.volume import CTVolume
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the labelled extent, from the feet to the head
 OPACITY = 0.4
-_PANEL_PX = 320  # longer side of a slice
+_PANEL_PX = 320  # width of a panel, longer side of a slice
 _MARGIN_PX = 8
 _TEXT_PX = 16
 _INK = (255, 255, 255)
@@ -55,7 +55,7 @@ def preview_slices(label_map: LabelMap, view: AxialView) -> list[int]:
 
 
 def _panel(volume: CTVolume, label_map: LabelMap, view: AxialView, index: int) -> Image.Image:
-    """One slice with square millimetres and the marks R and L."""
+    """One slice with square millimetres and the marks R and L, on a panel of fixed width."""
     picture = Image.fromarray(
         overlay_slice(
             view.picture(volume.attenuation_hu, index),
@@ -75,7 +75,9 @@ def _panel(volume: CTVolume, label_map: LabelMap, view: AxialView, index: int) -
     outline = {"fill": _INK, "font": font, "stroke_width": 2, "stroke_fill": _GROUND}
     draw.text((3, middle), "R", anchor="lm", **outline)  # type: ignore[arg-type]
     draw.text((picture.width - 3, middle), "L", anchor="rm", **outline)  # type: ignore[arg-type]
-    return picture
+    panel = Image.new("RGB", (_PANEL_PX, picture.height), _GROUND)
+    panel.paste(picture, ((_PANEL_PX - picture.width) // 2, 0))
+    return panel
 
 
 def _legend(
