@@ -87,11 +87,14 @@ def test_a_slope_that_gives_fractions_gives_float32(tmp_path: Path) -> None:
     assert np.allclose(volume.attenuation_hu[3], stored * 0.3 - 1024, atol=1e-3)
 
 
-@pytest.mark.parametrize("declared", [True, False])
-def test_padding_becomes_minus_1024_with_a_note(tmp_path: Path, declared: bool) -> None:
+@pytest.mark.parametrize(("declared", "stored"), [(True, -2000), (False, -2000), (True, -76)])
+def test_padding_becomes_minus_1024_with_a_note(tmp_path: Path, declared: bool, stored: int) -> None:
+    """-2000 stored is -3024 HU, which nothing has; -76 is -1100 HU, which only the declaration tells from air."""
     padding = np.zeros((8, 40, 64), dtype=bool)
     padding[:, :2, :5] = True
-    write_ct_series(tmp_path / "scan", _noisy(), axial_affine(), padding=padding, declare_padding=declared)
+    write_ct_series(
+        tmp_path / "scan", _noisy(), axial_affine(), padding=padding, padding_stored=stored, declare_padding=declared
+    )
     volume = _read(tmp_path / "scan")
     assert (volume.attenuation_hu[padding] == -1024).all()
     assert np.array_equal(volume.attenuation_hu[~padding], _noisy()[~padding])
@@ -113,9 +116,9 @@ def test_a_padding_value_declared_with_the_wrong_sign_still_counts(tmp_path: Pat
     padding[0, 0, 0] = True
 
     def change(ds: Dataset, _: int) -> None:
-        ds.add_new("PixelPaddingValue", "US", 65536 - 500)  # -500 in signed pixels, -1524 HU
+        ds.add_new("PixelPaddingValue", "US", 65536 - 76)  # -76 in signed pixels, -1100 HU
 
-    write_ct_series(tmp_path / "scan", _noisy(), axial_affine(), padding=padding, padding_stored=-500, change=change)
+    write_ct_series(tmp_path / "scan", _noisy(), axial_affine(), padding=padding, padding_stored=-76, change=change)
     assert _read(tmp_path / "scan").attenuation_hu[0, 0, 0] == -1024
 
 
