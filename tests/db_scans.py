@@ -38,7 +38,11 @@ def write_phantom(folder: Path, *, muscle_hu: int = 50, patient_name: str = PATI
 
 
 def upload_phantom(settings: Settings, folder: Path, *, muscle_hu: int = 50) -> Upload:
-    files = write_phantom(folder, muscle_hu=muscle_hu)
+    return upload_files(settings, write_phantom(folder, muscle_hu=muscle_hu))
+
+
+def upload_files(settings: Settings, files: list[Path]) -> Upload:
+    """Staged under names as a hospital gives them."""
     return stage_upload(settings, [(f"{PATIENT_NAME}/{path.name}", BytesIO(path.read_bytes())) for path in files])
 
 
@@ -47,6 +51,11 @@ def store_phantom(
 ) -> Stored:
     """Through upload, inspection and intake, as the page does it."""
     upload = upload_phantom(settings, folder, muscle_hu=muscle_hu)
+    return store_upload(database, settings, upload, entry=entry)
+
+
+def store_upload(database: Database, settings: Settings, upload: Upload, *, entry: Entry | None = None) -> Stored:
+    """The one series of an upload, stored and the upload discarded."""
     (candidate,) = inspect(upload).usable_series()
     stored = store_series(database, settings, candidate, entry=entry or Entry(study="Kill", subject_code="S1"))
     discard_upload(upload)

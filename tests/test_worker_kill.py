@@ -13,16 +13,22 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from db_scans import LEFT_CM3, PATIENT_NAME, RIGHT_CM3, store_phantom
+from db_scans import LEFT_CM3, PATIENT_NAME, RIGHT_CM3, store_phantom, store_upload, upload_files
+from dicom_factory import write_ct_series
 from sqlalchemy import select
 
-from db import jobs
+from db import jobs, queries
+from db.child import DEFAULT_ANALYSIS, STAGES
 from db.engine import Database, open_database
 from db.models import Job, Measurement, Run, Scan
 from db.settings import Settings
 from db.storage import file_sha256, load_volume
 from db.supervisor import ensure_worker_running, stop_worker, worker_lock, worker_pid
 from db.worker import serve
+from thighseg_core.analyse import analyse
+from thighseg_core.checkpoint import available_models
+from thighseg_core.reading import find_series, load_series
+from training.phantom import Acquisition, Person, thigh_scan
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -45,6 +51,13 @@ class Place:
             )  # fmt: skip
         self.started.append(worker)
         return worker
+
+    def end(self) -> None:
+        """Kill what still runs."""
+        for worker in self.started:
+            if worker.poll() is None:
+                os.killpg(worker.pid, signal.SIGKILL)
+            worker.wait()
 
     def serve(self, analysis: str) -> None:
         """Be the worker until the queue is empty: quicker than to start one; the child is a process all the same."""
@@ -73,10 +86,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
     made = Place(settings=settings, database=database, started=[])
     made.add_scan(tmp_path / "dicom", muscle_hu=50)
     yield made
-    for worker in made.started:
-        if worker.poll() is None:
-            os.killpg(worker.pid, signal.SIGKILL)
-        worker.wait()
+    made.end()
     database.close()
 
 
@@ -242,3 +252,41 @@ def test_only_one_worker_runs_on_a_data_folder_and_the_app_can_start_and_stop_it
 def test_an_idle_worker_ends_by_itself(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "db.worker", "--data", str(tmp_path / "data"), "--idle-exit", "0.2"]
     assert subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60).returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("segformer" not in available_models(), reason="no trained weights of segformer are shipped")
+def test_the_shipped_network_killed_in_mid_scan_repeats_it_and_stores_what_the_command_line_measures(
+    tmp_path: Path,
+) -> None:
+    settings = Settings(data_dir=tmp_path / "data", default_device="cpu")
+    database = open_database(settings.database_path)
+    legs = thigh_scan(Person(sex="female", seed=3), Acquisition(slice_mm=10.0, levels=(0.2, 0.8)))
+    files = write_ct_series(tmp_path / "dicom", legs.attenuation_hu, legs.geometry.affine, patient_name=PATIENT_NAME)
+    store_upload(database, settings, upload_files(settings, files))
+    place = Place(settings=settings, database=database, started=[])
+    try:
+        worker = place.start(DEFAULT_ANALYSIS)
+        wait_for(lambda: in_mid_scan(place), seconds=120)
+        os.killpg(worker.pid, signal.SIGKILL)
+        worker.wait()
+        assert (place.job().status, place.runs()) == ("running", [])
+        assert place.start(DEFAULT_ANALYSIS, "--once").wait(240) == 0
+    finally:
+        place.end()
+    (run,) = place.runs()
+    assert (place.job().status, place.job().attempts, run.model_name) == ("done", 2, "segformer")
+    assert set(run.seconds) == {"segment", "measure"}
+
+    volume = load_series(find_series(tmp_path / "dicom", work_dir=tmp_path / "work").series[0])
+    stages: set[str] = set()
+    expected = analyse(volume, model="segformer", device="cpu", progress=lambda stage, _: stages.add(stage))
+    assert stages <= set(STAGES)  # each has its share of the progress bar
+    with database.read() as session:
+        stored = queries.rows(session, queries.measurements(run_id=run.id))
+    names = ("region", "side", "extent", "metric", "value", "status")
+    assert [tuple(row[name] for name in names) for row in stored] == [
+        tuple(getattr(fact, name) for name in names) for fact in expected.measurements
+    ]
+    assert any(fact.region == "extensor" and fact.metric == "volume" and fact.value for fact in expected.measurements)
+    database.close()
