@@ -171,6 +171,20 @@ def test_legs_that_share_no_slice_have_no_common_middle():
     assert found["extensor", "both", "csa_mid"].reason == "the two legs share no slice"
 
 
+def test_a_muscle_seen_on_one_side_only_of_the_common_middle_has_no_middle_area_of_both():
+    found = facts(
+        *boxes(
+            [
+                (EXT_L, 50, box((1, 7), (6, 10), (18, 25))),
+                (SUB_L + 1, -100, box((1, 7), (2, 4), (2, 9))),  # the right leg is on the same slices,
+                (EXT_R, 50, box((1, 3), (6, 10), (2, 9))),  # its extensor is not on the middle one
+            ]
+        )
+    )
+    assert found["extensor", "left", "csa_mid"].value == pytest.approx(28 * PIXEL_CM2)
+    assert found["extensor", "both", "csa_mid"].reason == "no extensor on the middle slice of the leg"
+
+
 def test_the_total_is_the_three_groups_without_sartorius():
     found = facts(
         *boxes(

@@ -135,6 +135,15 @@ def test_subcutaneous_fat_off_its_range_is_flagged(fat_hu, expected):
     assert ("subcutaneous_attenuation" in found) is expected
 
 
+@pytest.mark.parametrize(("skin_rows", "expected"), [(4, False), (6, True)])
+def test_the_median_of_subcutaneous_fat_decides_whatever_the_skin_is(skin_rows, expected):
+    rows = slice(5, 15), slice(5 + skin_rows, 15)
+    where = [(slice(5, 25), part, slice(24, 34)) for part in rows]
+    label = label_value("subcutaneous", "right")
+    found = raised(*scene([*leg(), (label, 20, where[0]), (label, -100, where[1])]))
+    assert ("subcutaneous_attenuation" in found) is expected
+
+
 def test_a_few_voxels_of_fat_say_nothing():
     place = (slice(5, 25), slice(34, 37), slice(5, 9))  # 240 voxels, 4.8 cm3
     assert flags(*scene([*leg(), (label_value("subcutaneous", "right"), -20, place)])) == ()
