@@ -308,6 +308,8 @@ DOSE_REPORT = "1.2.840.10008.5.1.4.1.1.88.67"
 MR = "1.2.840.10008.5.1.4.1.1.4"
 PET = "1.2.840.10008.5.1.4.1.1.128"
 MPEG4 = "1.2.840.10008.1.2.4.102"
+PROTOCOL = ("DERIVED", "SECONDARY", "OTHER", "CT_SOM5 PROT")
+MIP = ("DERIVED", "SECONDARY", "MIP")
 SCOUT = ("ORIGINAL", "PRIMARY", "LOCALIZER")
 
 BAD_INPUTS: tuple[BadInput, ...] = (
@@ -341,6 +343,8 @@ BAD_INPUTS: tuple[BadInput, ...] = (
     BadInput("segmentation only", _series(sop_class=SEG, modality="SEG"), ("segmentation", "send the axial")),
     BadInput("secondary capture only", _series(sop_class=SECONDARY_CAPTURE), ("secondary capture", "send the axial")),
     BadInput("scout only", _series(image_type=SCOUT), ("scout", "send the axial")),
+    BadInput("protocol page", _series(image_type=PROTOCOL), ("protocol page", "send the axial")),
+    BadInput("maximum projection", _series(image_type=MIP), ("maximum intensity projection", "send the axial")),
     BadInput("burned-in text", _changed(BurnedInAnnotation="YES"), ("burned into the pixels", "without annotations")),
     BadInput("no rescale slope", _series(rescale_slope=None), ("not HU", "RescaleSlope", "export the original")),
     BadInput("rescale slope 0", _changed(RescaleSlope="0"), ("not HU", "slope is 0", "export the original")),

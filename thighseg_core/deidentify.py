@@ -57,7 +57,10 @@ REPLACED_UIDS = ("FrameOfReferenceUID", "SOPInstanceUID", "SeriesInstanceUID", "
 SHIFTED_DATES = ("AcquisitionDate", "ContentDate", "SeriesDate", "StudyDate")
 RETAINED_CHARACTERISTICS = ("PatientSex", "PatientSize", "PatientWeight")  # and the age, capped
 # Type 2: must exist, may be empty
-EMPTIED = ("AccessionNumber", "PatientBirthDate", "ReferringPhysicianName", "StudyID", "StudyTime")
+EMPTIED = (
+    "AccessionNumber", "PatientBirthDate", "PositionReferenceIndicator", "ReferringPhysicianName", "StudyID",
+    "StudyTime",
+)  # fmt: skip
 KEPT = frozenset((*KEPT_NUMBERS, *KEPT_CODES, *KEPT_TEXTS, *KEPT_SEQUENCES, "PixelData"))
 
 # PS3.16, CID 7050

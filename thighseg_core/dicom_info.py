@@ -8,7 +8,7 @@ from datetime import date, datetime
 
 from pydicom.dataset import Dataset
 
-from thighseg_core.dicom import TRANSFER_SYNTAXES
+from thighseg_core.dicom_kinds import TRANSFER_SYNTAXES
 from thighseg_core.volume import SeriesInfo
 
 SEXES = {"M": "male", "F": "female", "O": "other"}

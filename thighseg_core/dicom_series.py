@@ -12,8 +12,9 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from thighseg_core.candidate import Rejection, SeriesCandidate
-from thighseg_core.dicom import SliceHeader, read_header, slice_headers, why_not_ct, why_unusable
+from thighseg_core.dicom import SliceHeader, read_header, slice_headers
 from thighseg_core.dicom_info import header_warnings, series_number
+from thighseg_core.dicom_kinds import why_not_ct, why_unusable
 from thighseg_core.errors import InputError, NotCTError
 from thighseg_core.stack import MIN_SLICES, Stack, stack_slices
 
