@@ -85,6 +85,16 @@ def test_constant_air_is_not_taken_for_the_outside_of_a_circle():
     assert not census.at_border.any()
 
 
+def test_quiet_air_that_is_the_same_on_every_slice_is_no_circle():
+    # noise is cut off at -1000 and weak in one corner, as in real low-dose scans with clothes around the leg
+    volume, label_map = round_reconstruction(centre=(31.5, 31.5), radius=99.0, noise_hu=10)
+    quiet = np.maximum(volume.attenuation_hu, -1000).astype(np.int16)
+    y, x = np.indices(quiet.shape[1:])
+    quiet[:, y + x < 40] = -1000
+    census = take_census(scan(quiet, volume.geometry), label_map)
+    assert not census.never_filled.any()
+
+
 def test_without_a_constant_corner_there_is_no_circle():
     volume, label_map = round_reconstruction(centre=(31.5, 31.5), radius=99.0, noise_hu=10)
     assert not take_census(volume, label_map).never_filled.any()

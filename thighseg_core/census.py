@@ -26,6 +26,8 @@ _FEWEST_SLICES = 4  # fewer do not show what is the same on every slice
 _AIR_HU = -900
 _LEAST_AIR = 0.01  # of the pixels of a slice
 _MOST_CLIPPED = 0.8  # of the air inside the circle: more is air without noise
+_FEWEST_RIM_PIXELS = 20  # fewer do not show a circle
+_ROUND_PX = 0.75  # root mean square distance of the rim's pixels from the circle
 
 
 @dataclass(frozen=True)
@@ -111,8 +113,8 @@ def _never_filled(attenuation: NDArray[np.int16] | NDArray[np.float32]) -> NDArr
     """(rows, columns) pixels outside the reconstruction circle: from a corner on, one value on every slice.
 
     Reading turns every padding value into one constant, which is also where scanners cut off the noise of air. So the
-    constant is taken for padding only where the air beside it is noisy; in air that is constant throughout (a
-    phantom, a cleaned background) nothing tells the two apart, and no pixel is reported.
+    constant is taken for padding only where it ends on a circle and the air inside is noisy; in air that is constant
+    throughout (a phantom, a cleaned background) nothing tells the two apart, and no pixel is reported.
     """
     n_slices, n_rows, n_columns = attenuation.shape
     low = attenuation.min(axis=0)
@@ -130,4 +132,20 @@ def _never_filled(attenuation: NDArray[np.int16] | NDArray[np.float32]) -> NDArr
         air += int((values < _AIR_HU).sum())
         clipped += int((values == filling).sum())
     noisy = air > region.size * _LEAST_AIR and clipped < _MOST_CLIPPED * air
-    return region if noisy else nothing
+    return region if noisy and _lies_outside_a_circle(region) else nothing
+
+
+def _lies_outside_a_circle(region: NDArray[np.bool_]) -> bool:
+    """Whether the pixels at which the region ends lie on one circle, with the region outside it."""
+    rim = region & ndimage.binary_dilation(~region)
+    rows, columns = np.nonzero(rim)
+    if rows.size < _FEWEST_RIM_PIXELS:
+        return False
+    # x2 + y2 = 2 a x + 2 b y + c by least squares (Kasa 1976)
+    x, y = columns - columns.mean(), rows - rows.mean()
+    (a, b, c), *_ = np.linalg.lstsq(np.column_stack([2 * x, 2 * y, np.ones_like(x)]), x**2 + y**2, rcond=None)
+    radius = np.sqrt(max(c + a**2 + b**2, 0.0))
+    off = np.hypot(x - a, y - b) - radius
+    row, column = np.indices(region.shape)
+    beyond = np.hypot(column - columns.mean() - a, row - rows.mean() - b) > radius + 2
+    return bool(np.sqrt((off**2).mean()) < _ROUND_PX and not (beyond & ~region).any())
