@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from thighseg_core.census import take_census
 from thighseg_core.labels import GROUP_MAP_VERSION, LabelMap
@@ -24,7 +25,7 @@ EXTERNAL = "external"  # model name of a label map that was handed in
 
 @dataclass(frozen=True)
 class Analysis:
-    """Everything about one scan; `seconds` is the time of each stage."""
+    """Everything about one scan; `seconds` is the time of each stage that was reported."""
 
     label_map: LabelMap
     measurements: tuple[Measurement, ...]
@@ -49,10 +50,9 @@ def analyse(
     """
     from thighseg_core.segment import segment  # torch loads when it is needed
 
-    started_at, start = utc_now(), time.perf_counter()
-    segmentation = segment(volume, model=model, device=device, progress=progress)
-    segment_s = time.perf_counter() - start
-    measurements, found, measure_s = _measured(volume, segmentation.label_map, preset=preset, progress=progress)
+    started_at, clock = utc_now(), _Clock(progress)
+    segmentation = segment(volume, model=model, device=device, progress=clock)
+    measurements, found = _measured(volume, segmentation.label_map, preset=preset, progress=clock)
     return Analysis(
         label_map=segmentation.label_map,
         measurements=measurements,
@@ -67,7 +67,7 @@ def analyse(
             device=segmentation.device,
         ),
         info=volume.info,
-        seconds={"segment": segment_s, "measure": measure_s},
+        seconds=clock.seconds(),
     )
 
 
@@ -78,8 +78,8 @@ def measure_only(
 
     Raises GeometryMismatchError when it does not lie on the scan's grid.
     """
-    started_at = utc_now()
-    measurements, found, measure_s = _measured(volume, label_map, preset=preset, progress=progress)
+    started_at, clock = utc_now(), _Clock(progress)
+    measurements, found = _measured(volume, label_map, preset=preset, progress=clock)
     return Analysis(
         label_map=label_map,
         measurements=measurements,
@@ -94,23 +94,38 @@ def measure_only(
             device="cpu",
         ),
         info=volume.info,
-        seconds={"measure": measure_s},
+        seconds=clock.seconds(),
     )
 
 
+class _Clock:
+    """Passes progress on and notes when each stage began."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+        self._began: dict[str, float] = {"load": time.perf_counter()}  # torch and the network, before the first report
+
+    def __call__(self, stage: str, share: float) -> None:
+        self._began.setdefault(stage, time.perf_counter())
+        if self._progress is not None:
+            self._progress(stage, share)
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds from the start of each stage to the start of the next, the last one until now, and in total."""
+        times = [*self._began.values(), time.perf_counter()]
+        stages = {name: end - start for name, (start, end) in zip(self._began, pairwise(times), strict=True)}
+        return {**stages, "total": times[-1] - times[0]}
+
+
 def _measured(
-    volume: CTVolume, label_map: LabelMap, *, preset: HUPreset, progress: Progress | None
-) -> tuple[tuple[Measurement, ...], tuple[QualityFlag, ...], float]:
-    """Measurements, flags and the seconds they took."""
-    start = time.perf_counter()
-    if progress is not None:
-        progress("measure", 0.0)
+    volume: CTVolume, label_map: LabelMap, *, preset: HUPreset, progress: Progress
+) -> tuple[tuple[Measurement, ...], tuple[QualityFlag, ...]]:
+    progress("measure", 0.0)
     census = take_census(volume, label_map)
     measurements = measure(volume, label_map, preset=preset, census=census)
     found = flags(volume, label_map, census=census)
-    if progress is not None:
-        progress("measure", 1.0)
-    return measurements, found, time.perf_counter() - start
+    progress("measure", 1.0)
+    return measurements, found
 
 
 def _manifest(
