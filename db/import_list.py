@@ -125,6 +125,7 @@ def wait_for_queue(database: Database, settings: Settings) -> Iterator[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m db.import_list", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
