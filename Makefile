@@ -32,7 +32,8 @@ help: ## list the targets
 setup: $(VENV)/.installed ## make .venv with the pinned requirements
 
 demo: setup ## write a small demo study, segment it and open the dashboard with it
-	$(PY) -m training.demo --data "$(DEMO_DATA)"
+	$(PY) -m training.demo --output "$(DEMO_DATA)/dicom"
+	$(PY) -m db.import_list "$(DEMO_DATA)/dicom/subjects.csv" --study Demo --data "$(DEMO_DATA)" --wait
 	@THIGHSEG_DATA="$(DEMO_DATA)" $(STREAMLIT)
 
 app: setup ## open the dashboard on the data folder (DATA=data, PORT=8501)

@@ -27,8 +27,6 @@ MAY_IMPORT = {
     "app.py": {"pages", "db", "thighseg_core"},
     "training": {"thighseg_core"},
 }
-# One file may cross a layer, with the reason.
-CROSSINGS = {"training/demo.py": {"db"}}  # the demo study goes through the same intake and queue as an upload
 
 # Who may use which third-party package at all.
 CONFINED = {
@@ -39,8 +37,6 @@ CONFINED = {
     "transformers": {"thighseg_core", "training"},
     "segmentation_models_pytorch": {"thighseg_core", "training"},
 }
-CONFINED_EXCEPT = {"training/demo.py": {"sqlalchemy"}}  # holds the session in which it takes its uploads in
-
 LONGEST_MODULE_LINES = 400
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "manager", "managers", "misc", "common"}
 DATA_SUFFIXES = (
@@ -177,13 +173,13 @@ def test_there_is_code_to_look_at() -> None:
 @pytest.mark.parametrize("module", modules(), ids=str)
 def test_imports_point_down_the_layers(module: Path) -> None:
     ours = imported(tree(module)) & {*PACKAGES, "app", "tests"}
-    allowed = MAY_IMPORT[layer(module)] | {layer(module)} | CROSSINGS.get(module.as_posix(), set())
+    allowed = MAY_IMPORT[layer(module)] | {layer(module)}
     assert ours <= allowed, f"{module} imports {sorted(ours - allowed)}; it may import {sorted(allowed)}"
 
 
 @pytest.mark.parametrize("module", modules(), ids=str)
 def test_each_third_party_layer_stays_where_it_belongs(module: Path) -> None:
-    used = imported(tree(module)) - CONFINED_EXCEPT.get(module.as_posix(), set())
+    used = imported(tree(module))
     strays = {name for name, homes in CONFINED.items() if name in used and layer(module) not in homes}
     assert not strays, f"{module} imports {sorted(strays)}"
 
