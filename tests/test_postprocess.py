@@ -150,6 +150,7 @@ def test_crumbs_are_judged_within_each_leg():
     classes[:, 10:16, 60:64] = EXT  # 0.6 of 22.5 cm3, but all there is of it in this leg
     legs = np.ones_like(classes)
     legs[:, :, 40:] = 2
+    legs[:, 36:] = 2  # so that the boxes of the legs overlap
     cleaned = remove_crumbs(classes, legs, spacing_mm=(5.0, 1.0, 1.0))
     assert (cleaned == classes).all()
 

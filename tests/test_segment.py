@@ -73,13 +73,13 @@ def test_two_touching_legs_have_no_mixed_sides():
     assert (got[muscle] == wanted[muscle]).all()
 
 
-@pytest.mark.parametrize(("x_mm", "side"), [(60.0, "left"), (-60.0, "right")])
+@pytest.mark.parametrize(("x_mm", "side"), [(20.0, "left"), (-20.0, "right")])
 def test_a_leg_whose_anatomy_says_nothing_is_named_by_its_place_in_the_patient_not_in_the_image(x_mm, side):
     geometry = _grid()
     shifted = np.array(geometry.affine)
-    shifted[0, 3] += 2 * x_mm
+    shifted[0, 3] -= 4 * x_mm
     geometry = type(geometry)(geometry.shape, shifted)
-    volume = scan(geometry, (Leg("left", x_mm),))  # in the other half of the image
+    volume = scan(geometry, (Leg("left", x_mm),))  # on the far side of the image's middle
     plain = volume.attenuation_hu.copy()
     plain[np.isin(plain, [90, 125])] = 55
     segmentation = _segment(CTVolume(plain, geometry, volume.info))
