@@ -73,7 +73,7 @@ def test_an_upload_survives_a_restart_until_it_is_discarded(settings: Settings, 
 
 
 @pytest.mark.parametrize(
-    "name", ["../../evil.dcm", "/etc/evil", "..\\..\\evil", "a/../../evil", ".hidden", "", "x" * 500]
+    "name", ["..", ".", "../../evil.dcm", "/etc/evil", "..\\..\\evil", "a/../../evil", ".hidden", "", "x" * 500]
 )
 def test_names_of_uploaded_files_point_nowhere(settings: Settings, name: str) -> None:
     upload = stage_upload(settings, [(name, b"not empty")])

@@ -157,7 +157,7 @@ def test_a_worker_killed_with_all_its_processes_in_mid_scan_repeats_the_scan_and
 
 
 def test_a_child_killed_alone_is_replaced_and_one_whose_worker_is_killed_dies_too(place: Place) -> None:
-    worker = place.start(SLOW, "--once", seconds=4)
+    worker = place.start("worker_analyses:silent", "--once", seconds=60)
     wait_for(lambda: in_mid_scan(place))
     (child,) = children_of(worker.pid)
     os.kill(child, signal.SIGKILL)

@@ -38,6 +38,14 @@ def slow(volume: CTVolume, *, model: str, device: str, progress: Progress = None
     return quick(volume, model=model, device=device, progress=progress)
 
 
+def silent(volume: CTVolume, *, model: str, device: str, progress: Progress = None) -> Analysis:
+    """Half of it is visible, then one long computation that says nothing: it cannot notice that nobody listens."""
+    assert progress is not None
+    progress("segment", 0.5)
+    time.sleep(float(os.environ["THIGHSEG_TEST_SECONDS"]))
+    return quick(volume, model=model, device=device, progress=progress)
+
+
 def out_of_memory(volume: CTVolume, *, model: str, device: str, progress: Progress = None) -> Analysis:
     """What the kernel does to a process that takes too much."""
     os.kill(os.getpid(), signal.SIGKILL)
