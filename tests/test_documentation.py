@@ -14,6 +14,7 @@ from types import ModuleType
 import pytest
 from sqlalchemy import select
 
+from db import import_list
 from db.engine import open_database
 from db.models import Study
 from pages.parts.exports import SCAN_COLUMN_DESCRIPTIONS
@@ -229,6 +230,11 @@ def test_every_page_is_documented_under_its_title() -> None:
     assert len(titles) >= 4
     headings = set(re.findall(r"^## (.+)$", read("docs/dashboard.md"), re.MULTILINE))
     assert set(titles) <= headings
+
+
+@pytest.mark.parametrize("name", import_list.COLUMNS)
+def test_every_column_of_an_import_list_is_documented(name: str) -> None:
+    assert f"`{name}`" in read("docs/dashboard.md").split("### Many scans at once")[1].split("\n## ")[0]
 
 
 @pytest.mark.parametrize("name", NETWORKS)
