@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import random
+import shutil
 from pathlib import Path
 
+import nibabel
+import numpy as np
 import pytest
-from bad_inputs import BAD_INPUTS, BadInput, answers
+from bad_inputs import BAD_INPUTS, BadInput, answers, thigh_hu
+from dicom_factory import axial_affine, write_ct_series, write_enhanced_ct
+
+from thighseg_core.deidentify import deidentify_series
+from thighseg_core.errors import ThighSegError
+from thighseg_core.reading import find_series, load_series
 
 
 @pytest.mark.parametrize("bad", BAD_INPUTS, ids=lambda bad: bad.name)
@@ -14,6 +23,29 @@ def test_bad_input_is_refused_in_words(bad: BadInput, tmp_path: Path) -> None:
     said = "\n".join(answers(source, tmp_path / "work"))
     for word in bad.words:
         assert word in said, f"expected {word!r} in: {said}"
+
+
+def test_randomly_damaged_files_raise_nothing_else(tmp_path: Path) -> None:
+    """Bytes changed or cut off at fixed-seed random places of a series, a NIfTI and a zip."""
+    rng = random.Random(7)
+    write_ct_series(tmp_path / "good", thigh_hu(3)[:, :16, :16], axial_affine())
+    write_enhanced_ct(tmp_path / "enhanced.dcm", thigh_hu(3)[:, :16, :16], axial_affine())
+    nibabel.save(nibabel.Nifti1Image(thigh_hu(3).transpose(2, 1, 0), np.eye(4)), tmp_path / "scan.nii.gz")
+    shutil.make_archive(str(tmp_path / "scan"), "zip", tmp_path / "good")
+    for n in range(120):
+        folder = tmp_path / f"damaged-{n}"
+        shutil.copytree(tmp_path / "good", folder)
+        name = rng.choice(("good/IM00001.dcm", "enhanced.dcm", "scan.nii.gz", "scan.zip"))
+        data = bytearray((tmp_path / name).read_bytes())
+        for _ in range(rng.choice((1, 2, 8))):
+            data[rng.randrange(min(len(data), rng.choice((400, 1500, len(data)))))] = rng.choice((0, 255, 9))
+        (folder / Path(name).name).write_bytes(data[: rng.choice((len(data), rng.randrange(len(data))))])
+        try:
+            for candidate in find_series(folder, work_dir=folder / "work").series:
+                load_series(candidate)
+                deidentify_series(candidate, folder / "copy", secret=bytes(16), subject_code="S1")
+        except ThighSegError:
+            continue
 
 
 def test_the_catalogue_has_thirty_kinds_and_more() -> None:

@@ -150,6 +150,20 @@ def test_characteristics_stay_and_identity_is_the_subject_code(tmp_path: Path) -
     assert [item.CodeValue for item in ds.DeidentificationMethodCodeSequence] == ["113100", "113108", "113107"]
 
 
+def test_a_name_among_several_or_deep_in_a_sequence_is_looked_for_in_kept_texts(tmp_path: Path) -> None:
+    def change(ds: Dataset, _: int) -> None:
+        ds.OperatorsName = ["Smith^Ann", "Quartermaine^Bo"]
+        ds.RequestAttributesSequence = [_item(ScheduledPerformingPhysicianName="Featherstone^C")]
+        ds.SoftwareVersions, ds.FilterType, ds.ScanOptions = "v2 Quartermaine", "FEATHERSTONE", "HELICAL"
+
+    write_ct_series(tmp_path / "in", thigh_hu(3), axial_affine(), change=change)
+    (copy, *_) = deidentify_series(_candidate(tmp_path / "in"), tmp_path / "out", secret=SECRET, subject_code="S1")
+    ds = pydicom.dcmread(copy)
+    assert "SoftwareVersions" not in ds
+    assert "FilterType" not in ds
+    assert ds.ScanOptions == "HELICAL"
+
+
 @pytest.mark.parametrize(("age", "kept"), [("089Y", "089Y"), ("090Y", "090Y"), ("097Y", "090Y"), ("102Y", "090Y")])
 def test_ages_from_ninety_on_become_ninety(tmp_path: Path, age: str, kept: str) -> None:
     write_ct_series(tmp_path / "in", thigh_hu(3), axial_affine(), patient_age=age)

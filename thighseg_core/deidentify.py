@@ -21,14 +21,16 @@ from pydicom.dataset import Dataset, FileMetaDataset
 
 from thighseg_core.candidate import SeriesCandidate
 from thighseg_core.deidentify_nifti import copy_nifti_without_text
-from thighseg_core.dicom import read_whole
+from thighseg_core.dicom import damage_as_unreadable, read_whole
 from thighseg_core.dicom_info import age_years
-from thighseg_core.errors import InputError, UnreadableFileError
+from thighseg_core.dicom_kinds import value_of
+from thighseg_core.errors import InputError
 
 PROFILE_EDITION = "dicomfields_2026c"
 MIN_SECRET_BYTES = 16
 MAX_DATE_SHIFT_DAYS = 3650  # back in time by 1 day to 10 years
 OLDEST_STATED_AGE = 90  # HIPAA Safe Harbor, 45 CFR 164.514(b)(2)(i)(C): older ages become one class
+IDENTIFYING = ("AccessionNumber", "PatientBirthDate", "PatientID")  # beside every name
 MIN_ECHO_CHARACTERS = 3  # a part of a name or number this long must not come back in another element
 
 # What reading and measuring need, and what describes the scanner's settings. All else goes, whatever it is.
@@ -89,13 +91,9 @@ def deidentify_series(candidate: SeriesCandidate, target: Path, *, secret: bytes
     paths = []
     for number, source in enumerate(candidate.files):
         path = target / f"{number:06d}.dcm"
-        copy = deidentified(read_whole(source), secret=secret, subject_code=subject_code)
-        try:
+        with damage_as_unreadable(source, what="a value"):
+            copy = deidentified(read_whole(source), secret=secret, subject_code=subject_code)
             copy.save_as(path, enforce_file_format=True)
-        except Exception as error:  # whatever pydicom makes of damaged values
-            raise UnreadableFileError(
-                f"{source.name} holds values that cannot be written again; export it again"
-            ) from error
         paths.append(path)
     return paths
 
@@ -104,20 +102,20 @@ def deidentified(original: Dataset, *, secret: bytes, subject_code: str) -> Data
     """A new data set with pixels, geometry and scanner settings of `original` and the identity of `subject_code`."""
     copy = _kept(original, identifiers=_identifiers(original))
     for keyword in REPLACED_UIDS:
-        if original.get(keyword):
-            setattr(copy, keyword, _replaced_uid(str(original[keyword].value), secret=secret))
+        if uid := value_of(original, keyword):
+            setattr(copy, keyword, _replaced_uid(str(uid), secret=secret))
     shift = _date_shift(secret=secret, subject_code=subject_code)
     for keyword in SHIFTED_DATES:
         if (day := _date_of(original, keyword)) is not None:
             setattr(copy, keyword, (day - shift).strftime("%Y%m%d"))
     for keyword in RETAINED_CHARACTERISTICS:
-        value = _value(original, keyword)
+        value = value_of(original, keyword)
         if re.fullmatch(r"[MFO]|\d{1,4}(\.\d{1,12})?", str(value)) is not None:
             setattr(copy, keyword, value)
     age = age_years(original)
     if age is not None:
         copy.PatientAge = _age_string(age)
-    if original.get("ContrastBolusAgent"):
+    if value_of(original, "ContrastBolusAgent"):
         copy.ContrastBolusAgent = "CONTRAST"  # that there was some matters to HU; the free text may say more
     for keyword in EMPTIED:
         setattr(copy, keyword, "")
@@ -165,9 +163,13 @@ def _kept(original: Dataset, *, identifiers: frozenset[str]) -> Dataset:
 def _identifiers(original: Dataset) -> frozenset[str]:
     """Parts of names and numbers of the patient and of people around, in capitals."""
     found: set[str] = set()
-    for element in original.iterall():
-        if element.VR == "PN" or element.keyword in ("PatientID", "AccessionNumber", "PatientBirthDate"):
-            found.update(re.split(r"[\^=\s,;]+", str(element.value).upper()))
+    for tag in original.keys():  # noqa: SIM118 - as above
+        keyword = pydicom.datadict.keyword_for_tag(tag)
+        value = value_of(original, keyword) if keyword else None
+        if isinstance(value, pydicom.Sequence):
+            found.update(*(_identifiers(item) for item in value))
+        elif keyword in IDENTIFYING or (keyword and pydicom.datadict.dictionary_VR(tag) == "PN"):
+            found.update(re.split(r"[\^=\s,;'\"\[\]]+", str(value or "").upper()))
     return frozenset(part for part in found if len(part) >= MIN_ECHO_CHARACTERS)
 
 
@@ -191,17 +193,10 @@ def _date_shift(*, secret: bytes, subject_code: str) -> timedelta:
 
 
 def _date_of(dataset: Dataset, keyword: str) -> date | None:
-    text = str(_value(dataset, keyword) or "")
+    text = str(value_of(dataset, keyword) or "")
     try:
         return date(int(text[:4]), int(text[4:6]), int(text[6:8]))
     except ValueError:
-        return None
-
-
-def _value(dataset: Dataset, keyword: str) -> Any:
-    try:
-        return dataset.get(keyword)
-    except Exception:  # a damaged value counts as none
         return None
 
 

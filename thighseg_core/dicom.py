@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from thighseg_core.dicom_kinds import EXPLICIT, IMPLICIT, MULTI_FRAME_CT, NATIVE
-from thighseg_core.errors import NotCTError, SeriesGeometryError, UnreadableFileError
+from thighseg_core.errors import NotCTError, SeriesGeometryError, ThighSegError, UnreadableFileError
 
 PREAMBLE_BYTES = 128  # PS3.10, 7.1
 
@@ -135,13 +137,8 @@ def read_pixels(path: Path, slices: tuple[SliceHeader, ...]) -> tuple[Dataset, l
     dataset = read_whole(path)
     if "PixelData" not in dataset:
         raise UnreadableFileError(f"{path.name} holds no pixel data (truncated file?); export the images themselves")
-    try:
+    with damage_as_unreadable(path, what="the pixel data"):  # five libraries decode
         pixels = dataset.pixel_array
-    except Exception as error:  # decoders of five libraries raise what they like; translated here
-        raise UnreadableFileError(
-            f"the pixel data of {path.name} cannot be decoded: truncated, damaged or not as the header says "
-            f"({_short(error)}). Copy or export the series again"
-        ) from error
     expected = int(np.prod(pixels.shape, dtype=np.int64)) * int(dataset.BitsAllocated) // 8
     if str(dataset.file_meta.get("TransferSyntaxUID", IMPLICIT)) in NATIVE and len(dataset.PixelData) > expected + 1:
         raise UnreadableFileError(
@@ -157,20 +154,29 @@ def read_pixels(path: Path, slices: tuple[SliceHeader, ...]) -> tuple[Dataset, l
     return dataset, frames
 
 
+@contextmanager
+def damage_as_unreadable(path: Path, *, what: str) -> Iterator[None]:
+    """Values are converted when they are asked for, and damaged ones make pydicom raise almost anything."""
+    try:
+        yield
+    except ThighSegError:
+        raise
+    except Exception as error:  # translated at our edge: see the docstring
+        raise UnreadableFileError(
+            f"{what} of {path.name} cannot be read: empty, truncated or damaged file, or not as its header says "
+            f"({_short(error)}). Copy or export it again"
+        ) from error
+
+
 def _read(path: Path, *, stop_before_pixels: bool) -> Dataset:
     # Validation on reading only warns, and its warnings quote patients' names.
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
-    try:
+    with damage_as_unreadable(path, what="the DICOM header"):
         dataset = pydicom.dcmread(path, stop_before_pixels=stop_before_pixels, force=True)
         if "TransferSyntaxUID" not in dataset.file_meta:  # a bare data set without its file header
             implicit, _ = dataset.original_encoding
             dataset.file_meta.TransferSyntaxUID = pydicom.uid.UID(IMPLICIT if implicit else EXPLICIT)
         return dataset
-    except Exception as error:  # a damaged file makes pydicom raise almost anything
-        raise UnreadableFileError(
-            f"{path.name} cannot be read as DICOM: empty, truncated or damaged ({_short(error)}). Copy or "
-            "export it again"
-        ) from error
 
 
 def _first(dataset: Dataset | None, keyword: str) -> Dataset | None:

@@ -8,7 +8,7 @@ from datetime import date, datetime
 
 from pydicom.dataset import Dataset
 
-from thighseg_core.dicom_kinds import TRANSFER_SYNTAXES
+from thighseg_core.dicom_kinds import TRANSFER_SYNTAXES, value_of
 from thighseg_core.volume import SeriesInfo
 
 SEXES = {"M": "male", "F": "female", "O": "other"}
@@ -20,7 +20,7 @@ WEIGHT_RANGE_KG = (1.0, 400.0)
 def series_info(header: Dataset, *, digest_sha256: str, n_files: int, notes: tuple[str, ...]) -> SeriesInfo:
     """SeriesInfo of a DICOM series from one of its headers."""
     return SeriesInfo(
-        series_uid=str(header.get("SeriesInstanceUID", "")) or f"sha256:{digest_sha256}",
+        series_uid=_text(header, "SeriesInstanceUID") or f"sha256:{digest_sha256}",
         source_format="DICOM",
         digest_sha256=digest_sha256,
         study_uid=_text(header, "StudyInstanceUID"),
@@ -57,7 +57,7 @@ def header_warnings(header: Dataset, *, step_mm: float) -> list[str]:
             f"The header states a gantry tilt of {tilt_degrees:g} degrees, but the slice positions are straight."
         )
     syntax = TRANSFER_SYNTAXES.get(str(header.file_meta.get("TransferSyntaxUID", "")), "")
-    if "lossy" in syntax or str(header.get("LossyImageCompression", "00")) == "01":
+    if "lossy" in syntax or str(value_of(header, "LossyImageCompression")) == "01":
         found.append("The images went through lossy compression: attenuation values are approximate.")
     return found
 
@@ -65,13 +65,13 @@ def header_warnings(header: Dataset, *, step_mm: float) -> list[str]:
 def series_number(header: Dataset) -> int:
     """SeriesNumber, 0 when there is none."""
     try:
-        return abs(int(header.get("SeriesNumber") or 0))
+        return abs(int(value_of(header, "SeriesNumber") or 0))
     except (TypeError, ValueError):
         return 0
 
 
 def _text(header: Dataset, keyword: str) -> str | None:
-    value = header.get(keyword)
+    value = value_of(header, keyword)
     if isinstance(value, MutableSequence):  # several values: the first
         value = value[0] if value else None
     text = str(value if value is not None else "").strip()
@@ -80,7 +80,7 @@ def _text(header: Dataset, keyword: str) -> str | None:
 
 def _number(header: Dataset, keyword: str, *, low: float, high: float) -> float | None:
     try:
-        value = float(header.get(keyword))
+        value = float(value_of(header, keyword))
     except (TypeError, ValueError):
         return None
     return value if math.isfinite(value) and low <= value <= high else None

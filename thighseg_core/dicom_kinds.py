@@ -65,6 +65,15 @@ TRANSFER_SYNTAXES = {
 }
 
 
+def value_of(dataset: Dataset, keyword: str) -> Any:
+    """The value of an element that nothing hangs on; None when it is missing, empty or damaged."""
+    try:
+        value = dataset.get(keyword)
+    except Exception:  # pydicom converts on demand and raises what it likes
+        return None
+    return None if value == "" else value
+
+
 def why_not_ct(header: Dataset) -> str | None:
     """Why this file is no CT slice and never was one, in words; None when it is one."""
     sop_class = str(header.get("SOPClassUID", ""))

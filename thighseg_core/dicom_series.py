@@ -12,9 +12,9 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from thighseg_core.candidate import Rejection, SeriesCandidate
-from thighseg_core.dicom import SliceHeader, read_header, slice_headers
+from thighseg_core.dicom import SliceHeader, damage_as_unreadable, read_header, slice_headers
 from thighseg_core.dicom_info import header_warnings, series_number
-from thighseg_core.dicom_kinds import why_not_ct, why_unusable
+from thighseg_core.dicom_kinds import value_of, why_not_ct, why_unusable
 from thighseg_core.errors import InputError, NotCTError
 from thighseg_core.stack import MIN_SLICES, Stack, stack_slices
 
@@ -43,7 +43,7 @@ def find_dicom_series(files: Iterable[tuple[Path, str]]) -> tuple[list[SeriesCan
                 Rejection(name, "the DICOM header is incomplete (truncated or damaged file); copy it again")
             )
             continue
-        by_series[str(header.get("SeriesInstanceUID", ""))].append((path, header))
+        by_series[str(value_of(header, "SeriesInstanceUID") or "")].append((path, header))
     candidates: list[SeriesCandidate] = []
     for uid, members in sorted(by_series.items()):
         found, refused = _look_into_series(uid, members)
@@ -55,10 +55,13 @@ def find_dicom_series(files: Iterable[tuple[Path, str]]) -> tuple[list[SeriesCan
 def load_stack(files: tuple[Path, ...]) -> tuple[Stack, Dataset]:
     """The regular stack that these files form, and the header of its first slice. Raises InputError."""
     headers = {path: read_header(path) for path in files}
+    slices: list[SliceHeader] = []
     for path, header in headers.items():
-        if (reason := why_not_ct(header) or why_unusable(header)) is not None:
-            raise NotCTError(f"{path.name}: {reason}")
-    stack = stack_slices(tuple(one for path, header in headers.items() for one in slice_headers(header, path)))
+        with damage_as_unreadable(path, what="the DICOM header"):
+            if (reason := why_not_ct(header) or why_unusable(header)) is not None:
+                raise NotCTError(f"{path.name}: {reason}")
+            slices += slice_headers(header, path)
+    stack = stack_slices(tuple(slices))
     return stack, headers[stack.slices[0][0].path]
 
 
@@ -66,16 +69,16 @@ def _look_into_series(uid: str, members: list[tuple[Path, Dataset]]) -> tuple[li
     refused: dict[tuple[str, bool], list[Dataset]] = defaultdict(list)
     usable: list[_File] = []
     for path, header in members:
-        if (reason := why_not_ct(header)) is not None:
-            refused[reason, True].append(header)
-            continue
-        if (reason := why_unusable(header)) is None:
-            try:
-                usable.append(_File(path, header, slice_headers(header, path)))
-            except InputError as error:
-                reason = str(error)
-        if reason is not None:
-            refused[reason, False].append(header)
+        try:
+            with damage_as_unreadable(path, what="the DICOM header"):
+                if (reason := why_not_ct(header)) is not None:
+                    refused[reason, True].append(header)
+                elif (reason := why_unusable(header)) is not None:
+                    refused[reason, False].append(header)
+                else:
+                    usable.append(_File(path, header, slice_headers(header, path)))
+        except InputError as error:
+            refused[str(error), False].append(header)
     rejections = [Rejection(_name(headers), reason, harmless) for (reason, harmless), headers in refused.items()]
     parts = _parts(usable)
     candidates: list[SeriesCandidate] = []
@@ -111,10 +114,9 @@ def _parts(files: list[_File]) -> list[list[_File]]:
         if number == len(orientations):
             orientations.append(orientation)
         spacing = tuple(round(x, 4) for x in one.pixel_spacing_mm)
-        kind = (
-            number, one.rows, one.columns, spacing, str(header.get("ImageType")), str(header.get("ConvolutionKernel")),
-            str(header.get("KVP")), file.path if len(file.slices) > 1 else None,
-        )  # fmt: skip
+        described = tuple(str(value_of(header, keyword)) for keyword in ("ImageType", "ConvolutionKernel"))
+        of_its_own = file.path if len(file.slices) > 1 else None  # a multi-frame file is a volume
+        kind = (number, one.rows, one.columns, spacing, described, of_its_own)
         kinds[kind].append(file)
     parts = [sub for part in kinds.values() for sub in _acquisitions(part)]
     return sorted(parts, key=lambda part: (-len(part), str(part[0].path)))
@@ -126,7 +128,7 @@ def _acquisitions(part: list[_File]) -> list[list[_File]]:
         return [part]
     numbers: dict[str, list[_File]] = defaultdict(list)
     for file in part:
-        numbers[str(file.header.get("AcquisitionNumber"))].append(file)
+        numbers[str(value_of(file.header, "AcquisitionNumber"))].append(file)
     split = list(numbers.values())
     resolved = len(split) > 1 and all(len(sub) >= MIN_SLICES and not _has_duplicates(sub) for sub in split)
     return split if resolved else [part]
@@ -142,7 +144,7 @@ def _candidate(uid: str, stack: Stack, header: Dataset, warnings: list[str]) -> 
     paths = dict.fromkeys(one.path for here in stack.slices for one in here)  # each once, in slice order
     return SeriesCandidate(
         key=f"series-{series_number(header)}-{hashlib.sha256(uid.encode()).hexdigest()[:8]}",
-        description=str(header.get("SeriesDescription") or "no description"),
+        description=str(value_of(header, "SeriesDescription") or "no description"),
         modality="CT",
         n_slices=len(stack.slices),
         spacing_text=f"{di:.2f} x {dj:.2f} x {dk:.2f} mm",
@@ -154,6 +156,7 @@ def _candidate(uid: str, stack: Stack, header: Dataset, warnings: list[str]) -> 
 
 def _name(headers: list[Dataset]) -> str:
     header = headers[0]
-    described = f" '{header.SeriesDescription}'" if header.get("SeriesDescription") else ""
+    description = value_of(header, "SeriesDescription")
+    described = f" '{description}'" if description else ""
     files = f"{len(headers)} file{'s' if len(headers) > 1 else ''}"
     return f"series {series_number(header)}{described} ({files})"

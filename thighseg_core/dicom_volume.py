@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 
 from thighseg_core.dicom import SliceHeader, read_pixels
 from thighseg_core.dicom_info import series_info
+from thighseg_core.dicom_kinds import value_of
 from thighseg_core.dicom_series import load_stack
 from thighseg_core.digest import as_int16_where_integral, scan_digest
 from thighseg_core.errors import NotCTError, SeriesGeometryError
@@ -75,10 +76,10 @@ def _plane_hu(stored: NDArray[Any], one: SliceHeader, dataset: Dataset) -> tuple
 
 def _declared_padding(stored: NDArray[Any], one: SliceHeader, dataset: Dataset) -> tuple[NDArray[np.bool_], str]:
     none = np.zeros(stored.shape, dtype=np.bool_)
-    value = _as_stored(dataset.get("PixelPaddingValue"), dataset)
+    value = _as_stored(value_of(dataset, "PixelPaddingValue"), dataset)
     if value is None:
         return none, ""
-    limit = _as_stored(dataset.get("PixelPaddingRangeLimit"), dataset)
+    limit = _as_stored(value_of(dataset, "PixelPaddingRangeLimit"), dataset)
     low, high = sorted((value, value if limit is None else limit))
     highest_hu = max(low * one.slope + one.intercept, high * one.slope + one.intercept)
     if highest_hu > BELOW_TISSUE_HU:
@@ -94,7 +95,7 @@ def _as_stored(value: object, dataset: Dataset) -> int | None:
     if not isinstance(value, int):
         return None
     bits = int(dataset.BitsAllocated)
-    signed = int(dataset.get("PixelRepresentation", 0)) == 1
+    signed = value_of(dataset, "PixelRepresentation") == 1
     if signed and value >= 1 << (bits - 1):
         return value - (1 << bits)
     if not signed and value < 0:
