@@ -45,12 +45,6 @@ def test_the_state_of_a_scan_is_its_live_job_then_its_review(
     assert words.scan_state({"job_status": job, "run_id": run, "review": review}) == state
 
 
-def test_information_is_no_reason_to_flag_a_scan() -> None:
-    flags = [{"severity": "info"}, {"severity": "warning"}, {"severity": "error"}]
-    assert [flag["severity"] for flag in words.serious_flags(flags)] == ["warning", "error"]
-    assert words.serious_flags(None) == []
-
-
 def test_time_is_told_in_the_largest_unit_that_fits() -> None:
     now = datetime(2026, 5, 1, tzinfo=UTC)
     assert words.ago(now - timedelta(seconds=20), now=now) == "just now"

@@ -23,12 +23,12 @@ HEADLINE_METRICS = (
 _STYLE = """
 <style>
 .numbers { overflow-x: auto; }
-.numbers table { border-collapse: collapse; width: 100%; font-size: 0.9rem; font-variant-numeric: tabular-nums; }
-.numbers th, .numbers td { padding: 0.42rem 0.55rem; border-bottom: 1px solid rgba(128,134,160,.25); }
+.numbers table { border-collapse: collapse; width: 100%; font-size: 0.875rem; font-variant-numeric: tabular-nums; }
+.numbers th, .numbers td { padding: 0.42rem 0.4rem; border-bottom: 1px solid rgba(128,134,160,.25); }
 .numbers th, .numbers td { text-align: right; }
 .numbers th { font-weight: 600; white-space: nowrap; }
 .numbers th:first-child { text-align: left; }
-.numbers tbody th { font-weight: 400; }
+.numbers tbody th { font-weight: 400; white-space: normal; min-width: 9.5rem; }
 .numbers abbr { text-decoration: underline dotted rgba(128,134,160,.9); text-underline-offset: 3px; cursor: help; }
 .numbers .unit { opacity: .65; font-size: .8rem; }
 .numbers .swatch { display: inline-block; width: .7rem; height: .7rem; border-radius: 2px; margin-right: .35rem; }

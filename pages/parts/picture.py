@@ -138,7 +138,7 @@ def _display_size(
 
 def _mark_sides(image: Image.Image) -> None:
     """R on the left edge and L on the right edge: the patient's sides as radiologists look at them."""
-    font = ImageFont.load_default(size=max(14, image.height // 26))
+    font = ImageFont.load_default(size=max(14, max(image.size) // 26))
     draw = ImageDraw.Draw(image)
     middle, margin = image.height // 2, max(4, image.width // 90)
     outline = {"fill": _INK, "font": font, "stroke_width": 2, "stroke_fill": (0, 0, 0)}
@@ -153,7 +153,7 @@ def _scale_bar(image: Image.Image, px_per_mm: float) -> None:
     draw = ImageDraw.Draw(image)
     right, y = image.width - 18, image.height - 18
     draw.line([(right - length, y), (right, y)], fill=_INK, width=3)
-    font = ImageFont.load_default(size=max(13, image.height // 45))
+    font = ImageFont.load_default(size=max(13, max(image.size) // 42))
     draw.text(
         (right - length / 2, y - 6), "5 cm", anchor="ms", fill=_INK, font=font, stroke_width=2, stroke_fill=(0, 0, 0)
     )

@@ -111,8 +111,9 @@ def _fields(ready: ReadySeries, *, key: str, known: dict[str, Any]) -> dict[str,
         "Birth year", 1880, 2200, value=subject["birth_year"] if subject else None, key=f"year-{suffix}",
         placeholder="optional",
     )  # fmt: skip
+    known_age = None if subject and subject["birth_year"] else info.patient_age_years  # the year tells it already
     age = third.number_input(
-        "Age at the visit (years)", 0.0, 130.0, value=info.patient_age_years, step=1.0, format="%.0f",
+        "Age at the visit (years)", 0.0, 130.0, value=known_age, step=1.0, format="%.0f",
         key=f"age-{suffix}", placeholder="optional", help="Used where no birth year is known.",
     )  # fmt: skip
     height = first.number_input(

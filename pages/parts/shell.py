@@ -17,8 +17,9 @@ RESEARCH_USE = "Research use only. Not a medical device; not for diagnosis or tr
 # Streamlit leaves much empty room above the first line and stretches text over the whole window.
 _STYLE = """
 <style>
-.stMainBlockContainer { padding-top: 2.6rem; padding-bottom: 4rem; max-width: 1480px; }
-.stMainBlockContainer [data-testid="stMarkdownContainer"] p { max-width: 78ch; }
+.stMainBlockContainer { padding: 3.4rem 2.5rem 4rem; max-width: 1680px; }
+.stMainBlockContainer [data-testid="stMarkdownContainer"] p { max-width: 84ch; }
+.stMainBlockContainer [data-testid="stAlert"] p { max-width: none; }
 [data-testid="stMetricValue"] { font-variant-numeric: tabular-nums; }
 @media (max-width: 640px) { .stMainBlockContainer { padding-left: 1rem; padding-right: 1rem; } }
 </style>

@@ -71,11 +71,6 @@ def scan_state(scan: Mapping[str, Any]) -> str:
     return {"needs_correction": "needs correction"}.get(str(scan["review"]), scan["review"] or "to review")
 
 
-def serious_flags(flags: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
-    """Flags that ask for a look: warnings and errors, not mere information."""
-    return [flag for flag in flags or [] if flag["severity"] in ("warning", "error")]
-
-
 def ago(moment: datetime, *, now: datetime | None = None) -> str:
     """How long ago, in the largest unit that fits."""
     seconds = int(((now or datetime.now(UTC)) - moment).total_seconds())

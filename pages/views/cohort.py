@@ -136,41 +136,53 @@ def _counts(values: pd.DataFrame, missing: int) -> None:
 
 def _plots(values: pd.DataFrame, measure: _Measure) -> None:
     colour = charts.region_colour(measure.region)
-    left, right = st.columns(2, gap="medium", wrap=True)
+    left, right = st.columns(2, gap="small", wrap=True)
     with left, st.container(border=True):
-        st.markdown("**By sex**")
+        st.markdown("**By sex**: box with median and quartiles, every scan a point")
         figure = charts.distribution_by_sex(values, axis_title=measure.axis, colour=colour)
         st.plotly_chart(figure, config=_CHART, key="by-sex", alt=f"{measure.axis} by sex, every scan a point")
-        table = cohort.summary_by_sex(values)
-        st.dataframe(table, hide_index=True, column_config=_summary_columns(measure))
     with right, st.container(border=True):
-        st.markdown("**By age**")
-        figure = charts.value_by_age(values, axis_title=measure.axis, colour=colour)
-        if not figure.data:
-            st.markdown("No age is recorded for these scans, so there is nothing to draw.")
-            return
-        st.plotly_chart(figure, config=_CHART, key="by-age", alt=f"{measure.axis} against age at the visit")
         unaged = int(values["age_years"].isna().sum())
-        if unaged:
-            st.caption(f"{unaged} without an age are not drawn here.")
+        st.markdown("**By age**" + (f": {unaged} without an age are not drawn" if unaged else ""))
+        if unaged == len(values):
+            st.markdown("No age is recorded for these scans, so there is nothing to draw.")
+        else:
+            figure = charts.value_by_age(values, axis_title=measure.axis, colour=colour)
+            st.plotly_chart(figure, config=_CHART, key="by-age", alt=f"{measure.axis} against age at the visit")
+    with st.container(border=True):
+        st.markdown(f"**Summary**, {words.unit_text(measure.unit)}")
+        st.table(_summary(values), border="horizontal")
+
+
+def _summary(values: pd.DataFrame) -> list[dict[str, str]]:
+    return [
+        {
+            "Sex": str(row.sex),
+            "Subjects": str(row.subjects),
+            "Scans": str(row.values_),
+            "Median": words.number(row.median),
+            "Quartiles": f"{words.number(row.quartile_1)} to {words.number(row.quartile_3)}",
+        }
+        for row in cohort.summary_by_sex(values).rename(columns={"values": "values_"}).itertuples()
+    ]
 
 
 def _changes(values: pd.DataFrame, measure: _Measure) -> None:
     with st.container(border=True):
-        st.markdown("**Change between visits**")
+        st.markdown(f"**Change between visits**, {words.unit_text(measure.unit)}")
         table = cohort.change_table(values)
         if table.empty:
             st.markdown("No subject has two visits with this value, so there is no change to show.")
             return
+        colour = charts.region_colour(measure.region)
         left, right = st.columns([2, 3], gap="medium", wrap=True)
-        figure = charts.change_between_visits(
-            values, axis_title=measure.axis, colour=charts.region_colour(measure.region)
-        )
+        figure = charts.change_between_visits(values, axis_title=measure.axis, colour=colour)
         left.plotly_chart(figure, config=_CHART, key="change", alt=f"{measure.axis} by visit, one line a subject")
-        shown = table[list(_CHANGE_COLUMNS)].assign(
-            same_coverage=table["same_coverage"].map({True: "yes", False: "NO"})
+        shown = table.assign(
+            visits=[f"{first} → {last}" for first, last in zip(table["from_visit"], table["to_visit"], strict=True)],
+            same_coverage=table["same_coverage"].map({True: "yes", False: "NO"}),
         )
-        right.dataframe(shown, hide_index=True, column_config=_change_columns(measure))
+        right.dataframe(shown[list(_CHANGE_COLUMNS)], hide_index=True, column_config=_change_columns())
         n, median = table["subject_id"].nunique(), table["change_percent"].median()
         right.caption(
             f"{n} subject{'s' if n != 1 else ''}; median change {median:+.1f} %, each visit against the first."
@@ -178,47 +190,28 @@ def _changes(values: pd.DataFrame, measure: _Measure) -> None:
         if not table["same_coverage"].all():
             right.warning(
                 f"{int((~table['same_coverage']).sum())} of these changes compare scans of different lengths of the "
-                f"leg. "
-                "They are not a change of the muscle alone.",
+                "leg. They are not a change of the muscle alone.",
                 icon=":material/warning:",
             )
 
 
 _CHART = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
-_CHANGE_COLUMNS = (
-    "subject", "from_visit", "to_visit", "days", "from_value", "to_value", "change", "change_percent", "same_coverage",
-)  # fmt: skip
+_CHANGE_COLUMNS = ("subject", "visits", "days", "from_value", "to_value", "change", "change_percent", "same_coverage")
 
 
-def _summary_columns(measure: _Measure) -> dict[str, object]:
-    unit = words.unit_text(measure.unit)
-    number = {"format": "%.1f"}
-    return {
-        "sex": "Sex",
-        "subjects": st.column_config.NumberColumn("n subjects"),
-        "values": st.column_config.NumberColumn("n scans"),
-        "median": st.column_config.NumberColumn(f"Median ({unit})", **number),
-        "quartile_1": st.column_config.NumberColumn("25 %", help="A quarter of the values is lower.", **number),
-        "quartile_3": st.column_config.NumberColumn("75 %", help="A quarter of the values is higher.", **number),
-        "lowest": st.column_config.NumberColumn("Lowest", **number),
-        "highest": st.column_config.NumberColumn("Highest", **number),
-    }
-
-
-def _change_columns(measure: _Measure) -> dict[str, object]:
-    unit = words.unit_text(measure.unit)
+def _change_columns() -> dict[str, object]:
+    number = st.column_config.NumberColumn
+    tolerance = f"{cohort.COVERAGE_TOLERANCE:.0%}"
     return {
         "subject": "Subject",
-        "from_visit": "From visit",
-        "to_visit": "To visit",
-        "days": st.column_config.NumberColumn("Days", help="Between the two visits; empty without both dates."),
-        "from_value": st.column_config.NumberColumn(f"Before ({unit})", format="%.1f"),
-        "to_value": st.column_config.NumberColumn(f"After ({unit})", format="%.1f"),
-        "change": st.column_config.NumberColumn(f"Change ({unit})", format="%+.1f"),
-        "change_percent": st.column_config.NumberColumn("Change (%)", format="%+.1f"),
+        "visits": st.column_config.TextColumn("Visits", width="small"),
+        "days": number("Days", width="small", help="Between the two visits; empty without both dates."),
+        "from_value": number("Before", format="%.1f", width="small"),
+        "to_value": number("After", format="%.1f", width="small"),
+        "change": number("Change", format="%+.1f", width="small"),
+        "change_percent": number("%", format="%+.1f", width="small", help="Change in percent of the value before."),
         "same_coverage": st.column_config.TextColumn(
-            "Same length",
-            help=f"Whether both scans cover the same length of leg, within {cohort.COVERAGE_TOLERANCE:.0%}.",
+            "Same length", help=f"Whether both scans cover the same length of leg, within {tolerance}."
         ),
     }
 

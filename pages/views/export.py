@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from db import queries
-from pages.parts import cache, exports, shell
+from pages.parts import cache, exports, shell, words
 from thighseg_core import export
 from thighseg_core.errors import InputError
 
@@ -77,7 +77,7 @@ def _table(rows: Sequence[export.Row], columns: Sequence[str], *, file_name: str
             on_click="ignore",
             type="primary",
         )
-        st.caption(f"{len(rows):,} rows, {len(columns)} columns".replace(",", "\u2009"))
+        st.caption(f"{words.number(len(rows)) if len(rows) >= 1000 else len(rows)} rows, {len(columns)} columns")
     head = pd.DataFrame(list(rows[:_PREVIEW_ROWS]), columns=list(columns)).astype(object)
     st.dataframe(head.where(head.notna(), export.NA).astype(str), hide_index=True)
     if len(rows) > _PREVIEW_ROWS:

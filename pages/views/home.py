@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from db import queries
-from pages.parts import cache, model_words, shell, words
+from pages.parts import cache, findings, model_words, shell, words
 
 _SHOWN = 8  # rows of a list; the rest is a number
 _ATTENTION = ("failed", "to review", "needs correction")
@@ -52,7 +52,7 @@ def _waiting(scans: list[dict[str, Any]], states: list[str]) -> None:
     live = sum(state in ("waiting", "running") for state in states)
     review = sum(state in ("to review", "needs correction") for state in states)
     flagged = sum(
-        bool(words.serious_flags(scan["flags"])) and state == "to review"
+        bool(findings.serious(scan["flags"])) and state == "to review"
         for scan, state in zip(scans, states, strict=True)
     )
     failed = states.count("failed")
@@ -62,8 +62,9 @@ def _waiting(scans: list[dict[str, Any]], states: list[str]) -> None:
         ("Flagged", flagged, "viewer", "Results to review whose quality checks found something to look at."),
         ("Failed", failed, "queue", "Scans that could not be segmented. The queue says why."),
     )
-    for column, (label, count, target, definition) in zip(st.columns(4, wrap=True), tiles, strict=True):
-        with column, st.container(border=True):
+    grid = st.grid(4, min_column_width=170)
+    for label, count, target, definition in tiles:
+        with grid.container(border=True):
             st.metric(label, count, help=definition)
             name = "Open the queue" if target == "queue" else "Open the viewer"
             st.page_link(f"pages/views/{target}.py", label=name, icon=":material/arrow_forward:", disabled=not count)
@@ -75,16 +76,17 @@ def _attention(scans: list[dict[str, Any]], states: list[str]) -> None:
     if not todo:
         st.markdown("Everything is reviewed.")
         return
+    rows = st.container(border=True, gap="xsmall")
     for scan, state in sorted(todo, key=lambda pair: _ATTENTION.index(pair[1]))[:_SHOWN]:
-        with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        with rows.container(horizontal=True, vertical_alignment="center"):
             st.page_link(
                 "pages/views/viewer.py",
-                label=f"**{scan['subject']}**, visit {scan['visit']}",
+                label=f"**{words.plain(scan['subject'])}**, visit {scan['visit']}",
                 icon=":material/visibility:",
                 query_params={"scan": str(scan["scan_id"])},
             )
             shell.state_badge(state)
-            n_flags = len(words.serious_flags(scan["flags"]))
+            n_flags = len(findings.serious(scan["flags"]))
             if n_flags:
                 st.badge(f"{n_flags} flag{'s' if n_flags > 1 else ''}", icon=":material/flag:", color="orange")
             st.caption(f"uploaded {words.ago(scan['uploaded_at'])}")

@@ -12,7 +12,7 @@ from pages.parts import cache, shell, words
 from thighseg_core.errors import DatabaseError
 
 _REFRESH_S = 2.0
-_ENDED_SHOWN = 30
+_ENDED_SHOWN = 20
 
 
 def page() -> None:
@@ -40,18 +40,23 @@ def _board(live_before: bool) -> None:
         )
         return
     _worker(live)
-    if live:
-        st.subheader("Now", anchor=False)
-        for job in live:
-            _live(job)
+    st.subheader("Now", anchor=False)
+    if not live:
+        st.markdown("Nothing waits and nothing runs.")
+    for job in live:
+        _live(job)
     if failed:
         st.subheader("Failed", anchor=False)
         for job in failed:
             _failed(job)
     if ended:
         st.subheader("Finished", anchor=False)
+        rows = st.container(border=True, gap=None)
         for job in ended[:_ENDED_SHOWN]:
-            _ended(job)
+            with rows.container(horizontal=True, vertical_alignment="center"):
+                _ended(job)
+        if len(ended) > _ENDED_SHOWN:
+            st.caption(f"and {len(ended) - _ENDED_SHOWN} older ones")
 
 
 def _worker(live: list[dict[str, Any]]) -> None:
@@ -71,7 +76,7 @@ def _worker(live: list[dict[str, Any]]) -> None:
 def _live(job: dict[str, Any]) -> None:
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**{words.scan_name(job)}**")
+            st.markdown(f"**{words.plain(words.scan_name(job))}**")
             shell.state_badge("waiting" if job["status"] == "queued" else "running")
             if job["attempts"] > 1:
                 st.caption(f"attempt {job['attempts']} of {job['max_attempts']}")
@@ -87,7 +92,7 @@ def _live(job: dict[str, Any]) -> None:
 def _failed(job: dict[str, Any]) -> None:
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**{words.scan_name(job)}**")
+            st.markdown(f"**{words.plain(words.scan_name(job))}**")
             shell.state_badge("failed")
             st.space("stretch")
             _action("Try again", "refresh", job)
@@ -96,18 +101,17 @@ def _failed(job: dict[str, Any]) -> None:
 
 
 def _ended(job: dict[str, Any]) -> None:
-    with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        label = f"**{job['subject']}**, visit {job['visit']}"
-        if job["status"] == "done":
-            link = {"scan": str(job["scan_id"])}
-            st.page_link("pages/views/viewer.py", label=label, icon=":material/visibility:", query_params=link)
-            took = (job["finished_at"] - job["started_at"]).total_seconds()
-            st.caption(f"{job['model']} · took {words.duration(took)} · {words.ago(job['finished_at'])}")
-        else:
-            st.markdown(label)
-            shell.state_badge("cancelled")
-            st.space("stretch")
-            _action("Segment after all", "refresh", job)
+    label = f"**{words.plain(job['subject'])}**, visit {job['visit']}"
+    if job["status"] == "done":
+        link = {"scan": str(job["scan_id"])}
+        st.page_link("pages/views/viewer.py", label=label, icon=":material/visibility:", query_params=link)
+        took = (job["finished_at"] - job["started_at"]).total_seconds()
+        st.caption(f"{job['model']} · took {words.duration(took)} · {words.ago(job['finished_at'])}")
+    else:
+        st.markdown(label)
+        shell.state_badge("cancelled")
+        st.space("stretch")
+        _action("Segment after all", "refresh", job)
 
 
 def _action(label: str, icon: str, job: dict[str, Any], *, disabled: bool = False) -> None:

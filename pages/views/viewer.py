@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from db import queries
-from pages.parts import cache, charts, measurement_table, picture, review, shell, words
+from pages.parts import cache, charts, findings, measurement_table, picture, review, shell, words
 from pages.parts.picture import Look
 from thighseg_core.axial import axial_view
 from thighseg_core.errors import ThighSegError
@@ -30,7 +30,7 @@ def page() -> None:
     with cache.database().read() as session:
         runs = queries.rows(session, queries.runs(scan_id=scan["scan_id"]))
     run = runs[0] if runs else None
-    picture_column, facts_column = st.columns([5, 6], gap="large", wrap=True)
+    picture_column, facts_column = st.columns([1, 1], gap="medium", wrap=True)
     with picture_column:
         try:
             with st.spinner("Reading the scan"):
@@ -155,18 +155,19 @@ def _numbers(scan: dict[str, Any], run: dict[str, Any]) -> None:
     for reason in measurement_table.reasons(rows, side=side):
         st.caption(f"† {reason}")
     st.caption("Point at a name to read its definition. Everything measured is in the CSV.")
-    _flags(words.serious_flags(run["flags"]))
+    _flags(findings.serious(run["flags"]))
 
 
-def _flags(flags: list[dict[str, Any]]) -> None:
-    if not flags:
+def _flags(found: list[findings.Finding]) -> None:
+    if not found:
         st.success("The quality checks found nothing to look at.", icon=":material/verified:")
         return
-    with st.expander(f"Quality flags ({len(flags)})", icon=":material/flag:", expanded=True):
-        for flag in flags:
-            where = "" if flag["region"] == "scan" else f"{words.region_title(flag['region'])}, {flag['side']}: "
-            severe = ":red[:material/error:]" if flag["severity"] == "error" else ":orange[:material/warning:]"
-            st.markdown(f"{severe} **{where}{shell.sentence(flag['message'])}** {shell.sentence(flag['consequence'])}")
+    with st.expander(f"Quality flags ({len(found)})", icon=":material/flag:", expanded=True):
+        for finding in found:
+            mark = ":red[:material/error:]" if finding.severity == "error" else ":orange[:material/warning:]"
+            where = f" {finding.where}." if finding.where else ""
+            consequence = " ".join(shell.sentence(text) for text in finding.consequences)
+            st.markdown(f"{mark} **{shell.sentence(finding.message)}**{where} {consequence}")
 
 
 def _facts(scan: dict[str, Any], run: dict[str, Any] | None) -> None:
