@@ -97,7 +97,8 @@ def _structure(census: Census, region: str, side: str) -> _Structure:
     incomplete = [f"{' and '.join(empty)} not labelled"] if empty else []
     incomplete += cut_ends(census, voxels)
     if at_border.any():
-        incomplete.append(f"touches the edge of the image on {int(at_border.sum())} slices")
+        touched = int(at_border.sum())
+        incomplete.append(f"touches the edge of the image on {touched} slice{'s' if touched > 1 else ''}")
     return _Structure(
         region=region,
         side=side,
