@@ -61,9 +61,9 @@ browser:
 	@if command -v chromium >/dev/null 2>&1; then exit 0; fi; \
 	.ci/install-debian-packages chromium fonts-dejavu-core fonts-liberation || echo "no Chromium: the browser tests will be skipped" >&2
 
-bench: setup ## time one scan from files to numbers (SCAN=folder or file)
-	@test -n "$(SCAN)" || { echo "name a scan: make bench SCAN=../shared/data/ct_sarcoma/STS_047/CT" >&2; exit 2; }
-	@bash -c 'time $(PY) -m thighseg_core segment "$$1" --output $(OUT)/bench' bench "$(SCAN)"
+bench: setup ## time measuring a large scan; with SCAN=folder also that scan from files to numbers
+	$(PY) -m tests.benchmarks.measure_large_scan
+	@if [ -n "$(SCAN)" ]; then bash -c 'time $(PY) -m thighseg_core segment "$$1" --output "$(OUT)/bench"' bench "$(SCAN)"; fi
 
 train: setup ## train and ship one network (NETWORK=segformer SURFACES=folder with the muscle surfaces)
 	@test -d cache/atlas || $(PY) -m training.atlas --surfaces $(SURFACES) --output cache/atlas

@@ -107,7 +107,7 @@ def test_the_readme_names_the_choices_of_the_command_line() -> None:
 
 
 def test_every_target_of_the_makefile_starts_modules_that_exist() -> None:
-    for name in re.findall(r"-m ((?:thighseg_core|db|training)[a-z_.]*)", read("Makefile")):
+    for name in re.findall(r"-m ((?:thighseg_core|db|training|tests)[a-z_.]*)", read("Makefile")):
         path = ROOT / name.replace(".", "/")
         assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), name
 
