@@ -1,0 +1,252 @@
+"""The dashboard in a real Chromium: from a DICOM series to the CSV, every page wide and narrow, bad input.
+
+Needs Debian's `chromium` (apt-get install chromium); skipped without it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import phantom_study
+import pytest
+from bad_inputs import BAD_INPUTS
+from PIL import Image
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+
+from db.settings import Settings
+from db.supervisor import stop_worker
+from thighseg_core.checkpoint import available_models
+
+ROOT = Path(__file__).resolve().parent.parent
+CHROMIUM = Path("/usr/bin/chromium")
+REAL_SERIES = ROOT.parent / "shared" / "data" / "ct_sarcoma" / "STS_047" / "CT"
+PAGES = ("", "upload", "queue", "viewer?scan=1", "cohort", "export", "about")
+PATIENCE_MS = 180_000  # a busy machine is slow; nothing here waits longer than it has to
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed (apt-get install chromium)"),
+]
+
+
+@contextmanager
+def served(settings: Settings) -> Iterator[str]:
+    """The real application on a free port; yields its address, ends it and its worker."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
+    environment = os.environ | {"THIGHSEG_DATA": str(settings.data_dir)}
+    address = f"http://127.0.0.1:{port}"
+    server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        give_up_at = time.monotonic() + PATIENCE_MS / 1000
+        while not _answers(f"{address}/_stcore/health"):
+            assert server.poll() is None, "the server ended"
+            assert time.monotonic() < give_up_at, "the server does not answer"
+            time.sleep(0.2)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+        stop_worker(settings)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Two phantom people, measured."""
+    folder = tmp_path_factory.mktemp("study")
+    settings = Settings(data_dir=folder / "data")
+    phantom_study.fill(settings, folder, noise_hu=8)
+    return settings
+
+
+@pytest.fixture(scope="module")
+def address(study: Settings) -> Iterator[str]:
+    with served(study) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A wide window; at its end nothing may have been written to the console as an error."""
+    window = browser.new_page(viewport={"width": 1400, "height": 1000}, accept_downloads=True)
+    window.set_default_timeout(PATIENCE_MS)
+    expect.set_options(timeout=PATIENCE_MS)
+    said: list[str] = []
+    window.on("console", lambda message: said.append(message.text) if _is_error(message) else None)
+    window.on("pageerror", lambda error: said.append(str(error)))
+    yield window
+    window.close()
+    assert said == []
+
+
+def _is_error(message: ConsoleMessage) -> bool:
+    """Streamlit looks for its server below the page's path before it looks at the root: those two 404 are its habit."""
+    return message.type == "error" and "/_stcore/" not in str(message.location.get("url", ""))
+
+
+def opened(page: Page, url: str) -> Page:
+    """Go there and wait until the page is drawn."""
+    page.goto(url)
+    page.get_by_role("heading", level=1).wait_for()
+    page.wait_for_function("() => !document.querySelector('[data-testid=stStatusWidget]')")
+    return page
+
+
+def dropped(page: Page, *files: Path) -> None:
+    """Hand files to the uploader."""
+    page.locator('input[type="file"]').set_input_files([str(path) for path in files])
+
+
+def zipped(folder: Path, target: Path) -> Path:
+    with zipfile.ZipFile(target, "w") as archive:
+        for path in sorted(folder.iterdir()):
+            archive.write(path, path.name)
+    return target
+
+
+def shown_picture(page: Page, alt: str) -> np.ndarray:
+    """Pixels of the picture whose alternative text begins so."""
+    picture = page.locator(f'img[alt^="{alt}"]').first
+    picture.wait_for()
+    page.wait_for_function(
+        "alt => { const i = document.querySelector(`img[alt^='${alt}']`); return i && i.complete && i.naturalWidth }",
+        arg=alt,
+    )
+    return np.asarray(Image.open(io.BytesIO(picture.screenshot())).convert("RGB")).astype(int)
+
+
+def values(text: str) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """What a long CSV says of each quantity; the columns that name person, time and review are left out."""
+    facts = (
+        "value",
+        "unit",
+        "status",
+        "reason",
+        "hu_preset",
+        "model_name",
+        "model_version",
+        "weights_sha256",
+        "device",
+    )
+    return {
+        (row["scan_id"], row["region"], row["side"], row["extent"], row["metric"]): tuple(row[name] for name in facts)
+        for row in csv.DictReader(io.StringIO(text))
+    }
+
+
+# --------------------------------------------------------------------------------------------------------------- tests
+
+
+def test_a_deep_link_is_answered_by_a_server_that_was_never_asked_before(study: Settings, page: Page) -> None:
+    with served(study) as url:
+        opened(page, f"{url}/viewer?scan=1")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Viewer")
+        expect(page.get_by_text("Page not found")).to_have_count(0)
+
+
+@pytest.mark.parametrize("width", [1400, 420])
+def test_every_page_is_drawn_whole_without_a_console_error(width: int, page: Page, address: str) -> None:
+    page.set_viewport_size({"width": width, "height": 1000})
+    for name in PAGES:
+        opened(page, f"{address}/{name}")
+        excess_px = page.evaluate(
+            "() => { const m = document.querySelector('[data-testid=stMain]'); return m.scrollWidth - m.clientWidth }"
+        )
+        assert excess_px <= 0, f"/{name} is {excess_px} px wider than a window of {width} px"
+        assert "Traceback" not in page.inner_text("body")
+
+
+def test_the_slice_follows_the_slider_and_the_groups_can_be_switched_off(page: Page, address: str) -> None:
+    opened(page, f"{address}/viewer?scan=1")
+    coloured = np.ptp(shown_picture(page, "Axial slice 6 of 12"), axis=2) > 40
+    assert coloured.mean() > 0.05
+    page.get_by_role("slider", name="Slice").press("ArrowRight")
+    shown_picture(page, "Axial slice 7 of 12")
+    for group in ("Extensor", "Flexor", "Adductor", "Sartorius"):
+        page.get_by_role("button", name=group, exact=True).click()
+        expect(page.get_by_role("button", name=group, exact=True)).to_have_attribute("aria-pressed", "false")
+    page.wait_for_timeout(1500)
+    left = np.ptp(shown_picture(page, "Axial slice 7 of 12"), axis=2) > 40
+    assert left.mean() < 0.1 * coloured.mean()
+
+
+@pytest.mark.parametrize("name", ["truncated zip", "zip bomb", "text file", "MR"])
+def test_bad_input_is_answered_in_words(name: str, page: Page, address: str, tmp_path: Path) -> None:
+    bad = next(bad for bad in BAD_INPUTS if bad.name == name)
+    source = bad.make(tmp_path)
+    opened(page, f"{address}/upload")
+    dropped(page, *([source] if source.is_file() else sorted(source.iterdir())))
+    expect(page.get_by_text("Nothing in this upload can be used")).to_be_visible()
+    for word in bad.words:
+        expect(page.locator("body")).to_contain_text(word, ignore_case=True)
+    assert "Traceback" not in page.inner_text("body")
+    page.get_by_role("button", name="Remove").click()
+    expect(page.get_by_text("Nothing in this upload can be used")).to_have_count(0)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not available_models(), reason="no trained weights in thighseg_core/weights")
+def test_a_series_goes_from_the_upload_to_the_csv_of_the_command_line(page: Page, address: str, tmp_path: Path) -> None:
+    """The real scan where it is at hand, else a phantom; both ways run the shipped network on this machine's device."""
+    source = REAL_SERIES
+    if not source.exists():
+        source = phantom_study.write_dicom(phantom_study.Visit("x", size=0.97), tmp_path / "dicom", noise_hu=10)
+    opened(page, f"{address}/upload")
+    dropped(page, zipped(source, tmp_path / "scan.zip"))
+    page.get_by_role("button", name="Store and segment").wait_for()
+    code = page.get_by_role("combobox", name="Subject code")
+    code.fill("NEW-1")
+    code.press("Enter")
+    expect(page.get_by_text("NEW-1")).to_be_visible()
+    page.wait_for_function("() => !document.querySelector('[data-testid=stStatusWidget]')")
+    page.get_by_role("button", name="Store and segment").click()
+    expect(page.get_by_text("Stored as NEW-1, visit 1, and queued")).to_be_visible()
+
+    opened(page, f"{address}/queue")
+    done = page.get_by_role("link", name="NEW-1, visit 1")
+    expect(done.or_(page.get_by_text("Failed", exact=True))).to_be_visible(timeout=2 * PATIENCE_MS)
+    expect(done).to_be_visible()
+    done.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Viewer")
+    coloured = np.ptp(shown_picture(page, "Axial slice"), axis=2) > 40
+    assert coloured.mean() > 0.03, "the overlay is not seen"
+
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Measurements (CSV)").click()
+    from_page = values(download.value.path().read_text(encoding="utf-8"))
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "thighseg_core", "segment", str(source), "--output", str(out)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=600)
+    (from_command_line,) = out.glob("*/measurements.csv")
+    assert from_page == values(from_command_line.read_text(encoding="utf-8"))
+    assert len(from_page) > 50
