@@ -90,7 +90,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
     database.close()
 
 
-def wait_for(what: Callable[[], bool], *, seconds: float = 60.0) -> None:
+def wait_for(what: Callable[[], bool], *, seconds: float = 120.0) -> None:
     give_up_at = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < give_up_at, "waited too long"
@@ -125,6 +125,7 @@ def in_mid_scan(place: Place) -> bool:
 
 def assert_stored_once(place: Place) -> None:
     """One run, complete and right, of a scan whose files are as they were."""
+    assert len(place.runs()) == 1, (place.job().status, place.job().error, place.log())
     (run,) = place.runs()
     with place.database.read() as session:
         volumes = select(Measurement.side, Measurement.value).where(
@@ -151,7 +152,7 @@ def test_a_worker_killed_with_all_its_processes_in_mid_scan_repeats_the_scan_and
     worker.wait()
     assert (place.job().status, place.job().attempts, place.runs()) == ("running", 1, [])  # as it fell
 
-    assert place.start(SLOW, "--once", seconds=0.5).wait(60) == 0
+    assert place.start(SLOW, "--once", seconds=0.5).wait(180) == 0
     assert (place.job().status, place.job().attempts, place.job().progress) == ("done", 2, 1.0)
     assert_stored_once(place)
 
@@ -167,10 +168,10 @@ def test_a_child_killed_alone_is_replaced_and_one_whose_worker_is_killed_dies_to
     (second,) = children_of(worker.pid)
     assert second != child
     os.kill(worker.pid, signal.SIGKILL)  # the worker alone
-    wait_for(lambda: not is_alive(second), seconds=5)
+    wait_for(lambda: not is_alive(second), seconds=20)
     assert place.runs() == []
 
-    assert place.start(QUICK, "--once").wait(60) == 0
+    assert place.start(QUICK, "--once").wait(180) == 0
     assert (place.job().status, place.job().attempts) == ("done", 3)
     assert_stored_once(place)
 
@@ -180,23 +181,23 @@ def test_a_stopped_worker_gives_its_job_back_and_the_next_one_does_it(place: Pla
     wait_for(lambda: in_mid_scan(place))
     (child,) = children_of(worker.pid)
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(5) == 0
+    assert worker.wait(30) == 0
     assert not is_alive(child)
     assert (place.job().status, place.job().attempts, place.job().owner) == ("queued", 0, None)
     assert worker_pid(place.settings) is None
 
-    assert place.start(QUICK, "--once").wait(60) == 0
+    assert place.start(QUICK, "--once").wait(180) == 0
     assert_stored_once(place)
 
 
-def test_a_cancelled_job_stops_within_seconds_and_the_next_one_is_done(place: Place, tmp_path: Path) -> None:
+def test_a_cancelled_job_stops_at_once_and_the_next_one_is_done(place: Place, tmp_path: Path) -> None:
     place.add_scan(tmp_path / "second", muscle_hu=60)
-    worker = place.start(SLOW, "--once", seconds=4)
+    worker = place.start(SLOW, "--once", seconds=6)
     wait_for(lambda: in_mid_scan(place))
     with place.database.write() as session:
         jobs.cancel(session, job_id=1)
-    wait_for(lambda: place.job().status == "cancelled", seconds=3)
-    assert worker.wait(60) == 0
+    wait_for(lambda: place.job().status == "cancelled", seconds=20)
+    assert worker.wait(180) == 0
     assert place.job(2).status == "done"
     assert [run.job_id for run in place.runs()] == [2]
 
@@ -222,7 +223,7 @@ def test_a_scan_that_cannot_be_used_fails_once_with_its_reason(place: Place) -> 
 
 
 def test_an_unexpected_error_is_repeated_and_its_details_stay_in_the_log(place: Place) -> None:
-    assert place.start("worker_analyses:broken", "--once").wait(60) == 0
+    assert place.start("worker_analyses:broken", "--once").wait(180) == 0
     assert (place.job().status, place.job().attempts) == ("failed", 3)
     assert "RuntimeError" in place.job().error
     assert "tensor" not in place.job().error
@@ -240,7 +241,7 @@ def test_only_one_worker_runs_on_a_data_folder_and_the_app_can_start_and_stop_it
         first = worker_pid(settings)
         assert ensure_worker_running(settings) is False
         command = [sys.executable, "-m", "db.worker", "--data", str(settings.data_dir)]
-        second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+        second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=180)
         assert second.returncode == 3
         assert "running already" in second.stderr
         assert worker_pid(settings) == first
@@ -251,7 +252,7 @@ def test_only_one_worker_runs_on_a_data_folder_and_the_app_can_start_and_stop_it
 
 def test_an_idle_worker_ends_by_itself(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "db.worker", "--data", str(tmp_path / "data"), "--idle-exit", "0.2"]
-    assert subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60).returncode == 0
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, timeout=180).returncode == 0
 
 
 @pytest.mark.slow
@@ -267,7 +268,7 @@ def test_the_shipped_network_killed_in_mid_scan_repeats_it_and_stores_what_the_c
     place = Place(settings=settings, database=database, started=[])
     try:
         worker = place.start(DEFAULT_ANALYSIS)
-        wait_for(lambda: in_mid_scan(place), seconds=120)
+        wait_for(lambda: in_mid_scan(place), seconds=240)
         os.killpg(worker.pid, signal.SIGKILL)
         worker.wait()
         assert (place.job().status, place.runs()) == ("running", [])
