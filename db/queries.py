@@ -202,6 +202,7 @@ def jobs(*, live_only: bool = False, limit: int = 200) -> Query:
             _scan_code(),
             Scan.description.label("description"),
             Run.id.label("run_id"),
+            Run.device.label("run_device"),
         )
         .join(Job.scan)
         .join(Scan.visit)

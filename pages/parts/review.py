@@ -58,7 +58,7 @@ def _save(run_id: int, *, decision: str, reviewer: str, comment: str) -> None:
 
 def downloads(scan: dict[str, Any], run: dict[str, Any]) -> None:
     """Label map, numbers and a preview picture of this result."""
-    name = f"{scan['subject']}_visit{scan['visit']}_{scan['scan'][:6]}"
+    name = f"{scan['subject']}_visit{scan['visit']}_{scan['scan'][:9]}"
     name = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name)
     with st.container(horizontal=True):
         st.download_button(

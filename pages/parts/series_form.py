@@ -105,6 +105,7 @@ def _fields(ready: ReadySeries, *, key: str, known: dict[str, Any]) -> dict[str,
         "Visit date", value=date.fromisoformat(info.acquisition_date) if info.acquisition_date else None,
         min_value=date(1971, 10, 1), format="YYYY-MM-DD", key=f"date-{suffix}",
     )  # fmt: skip
+    first, second, third = st.columns(3, wrap=True)
     known_sex = subject["sex"] if subject else info.patient_sex or "unknown"
     sex = first.selectbox("Sex", SEXES, index=SEXES.index(known_sex), key=f"sex-{suffix}")
     year = second.number_input(
@@ -116,6 +117,7 @@ def _fields(ready: ReadySeries, *, key: str, known: dict[str, Any]) -> dict[str,
         "Age at the visit (years)", 0.0, 130.0, value=known_age, step=1.0, format="%.0f",
         key=f"age-{suffix}", placeholder="optional", help="Used where no birth year is known.",
     )  # fmt: skip
+    first, second, third = st.columns(3, wrap=True)
     height = first.number_input(
         "Height (cm)", 20.0, 280.0, value=info.patient_height_cm, step=1.0, format="%.1f", key=f"height-{suffix}",
         placeholder="optional",

@@ -49,6 +49,11 @@ def axis_title(metric: str, unit: str) -> str:
     return f"{metric_title(metric)} ({unit_text(unit)})"
 
 
+def device_text(device: str) -> str:
+    """Where a network runs, from the setting ("auto", "cpu", "cuda") or from a result."""
+    return {"auto": "GPU if there is one, else CPU", "cpu": "CPU", "cuda": "GPU"}.get(device, device)
+
+
 def region_title(region: str) -> str:
     """Name of a region on a page."""
     return _REGION_TITLES.get(region, region.replace("_", " ").capitalize())
@@ -94,7 +99,7 @@ def day(value: date | None) -> str:
 
 def scan_name(scan: Mapping[str, Any]) -> str:
     """Subject, visit and short code of a scan, for lists and choosers."""
-    return f"{scan['subject']} · visit {scan['visit']} · {scan['scan'][:6]}"
+    return f"{scan['subject']} · visit {scan['visit']} · {scan['scan'][:9]}"
 
 
 def plain(text: str) -> str:

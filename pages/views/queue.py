@@ -62,7 +62,8 @@ def _board(live_before: bool) -> None:
 def _worker(live: list[dict[str, Any]]) -> None:
     running = cache.worker_is_running()
     if running:
-        st.caption(f":material/memory: The worker runs. Device of new scans: {cache.settings().default_device}.")
+        device = words.device_text(cache.settings().default_device)
+        st.caption(f":material/memory: The worker runs. New scans run on: {device}.")
     elif live:
         st.warning(
             "The worker process is not running, so nothing moves. What was uploaded is safe.",
@@ -86,7 +87,7 @@ def _live(job: dict[str, Any]) -> None:
             stage = "stopping" if job["cancel_requested"] else job["stage"] or "starting"
             elapsed = (datetime.now(UTC) - job["started_at"]).total_seconds()
             st.progress(job["progress"], text=f"{stage} · {job['progress']:.0%} · {words.duration(elapsed)}")
-        st.caption(f"{job['model']} on {job['device']} · queued {words.ago(job['created_at'])}")
+        st.caption(f"{job['model']} · {words.device_text(job['device'])} · queued {words.ago(job['created_at'])}")
 
 
 def _failed(job: dict[str, Any]) -> None:
@@ -97,7 +98,8 @@ def _failed(job: dict[str, Any]) -> None:
             st.space("stretch")
             _action("Try again", "refresh", job)
         st.markdown(shell.sentence(job["error"] or "The reason was not recorded"))
-        st.caption(f"{job['model']} on {job['device']} · {words.ago(job['finished_at'] or job['created_at'])}")
+        when = words.ago(job["finished_at"] or job["created_at"])
+        st.caption(f"{job['model']} · {words.device_text(job['device'])} · {when}")
 
 
 def _ended(job: dict[str, Any]) -> None:
@@ -106,7 +108,8 @@ def _ended(job: dict[str, Any]) -> None:
         link = {"scan": str(job["scan_id"])}
         st.page_link("pages/views/viewer.py", label=label, icon=":material/visibility:", query_params=link)
         took = (job["finished_at"] - job["started_at"]).total_seconds()
-        st.caption(f"{job['model']} · took {words.duration(took)} · {words.ago(job['finished_at'])}")
+        device = words.device_text(job["run_device"] or job["device"])
+        st.caption(f"{job['model']} · {device} · took {words.duration(took)} · {words.ago(job['finished_at'])}")
     else:
         st.markdown(label)
         shell.state_badge("cancelled")

@@ -188,7 +188,7 @@ def _facts(scan: dict[str, Any], run: dict[str, Any] | None) -> None:
     if run:
         facts |= {
             "Result": f"version {run['version']}, {run['kind']}" + (f", by {run['author']}" if run["author"] else ""),
-            "Network": f"{run['model_name']} {run['model_version']} on {run['device']}",
+            "Network": f"{run['model_name']} {run['model_version']} on the {words.device_text(run['device'])}",
             "Software": f"ThighSeg {run['software_version']} ({run['git_commit']}), label scheme {run['label_scheme']}",
             "HU preset": run["hu_preset"],
         }
