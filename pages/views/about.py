@@ -90,7 +90,10 @@ def _networks() -> None:
     for card in cards:
         with st.container(border=True):
             st.subheader(model_words.title(card), anchor=False)
-            st.markdown(model_words.validated_on(card))
+            st.markdown(f"{model_words.trained_on(card)} {model_words.validated_on(card)}")
+            rows = model_words.validation_rows(card)
+            if rows:
+                st.table(rows, border="horizontal")
             low, high = card.preprocessing.clip_hu
             st.markdown(
                 f"Sees slices at {card.preprocessing.spacing_mm:g} mm per pixel, attenuation cut at {low:g} and "

@@ -125,7 +125,7 @@ def _validated() -> None:
                 "No trained network is installed, so nothing can be segmented. Restore `thighseg_core/weights`."
             )
         for card in cards:
-            st.markdown(model_words.validated_on(card))
+            st.markdown(f"{model_words.validated_on(card)} {model_words.trained_on(card)}")
         st.page_link("pages/views/about.py", label="Model cards, definitions and limits", icon=":material/info:")
 
 
