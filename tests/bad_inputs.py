@@ -14,7 +14,7 @@ import numpy as np
 from dicom_factory import axial_affine, tilted_affine, write_ct_series, write_enhanced_ct
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.uid import generate_uid
+from pydicom.uid import JPEGLosslessSV1, generate_uid
 
 from thighseg_core.errors import ThighSegError
 from thighseg_core.reading import find_series, load_series
@@ -168,6 +168,15 @@ def _truncated_header(folder: Path) -> Path:
 def _truncated_pixels(folder: Path) -> Path:
     paths = write_ct_series(folder / "scan", thigh_hu(), axial_affine())
     paths[3].write_bytes(paths[3].read_bytes()[:-2000])
+    return folder / "scan"
+
+
+def _deadly_jpeg(folder: Path) -> Path:
+    """A lossless JPEG that claims 255 bits a sample: GDCM 3.2 dies of it with a segmentation fault."""
+    paths = write_ct_series(folder / "scan", thigh_hu(), axial_affine(), transfer_syntax=JPEGLosslessSV1)
+    data = paths[3].read_bytes()
+    assert data.count(b"\xff\xc3\x00\x0b\x10") == 1
+    paths[3].write_bytes(data.replace(b"\xff\xc3\x00\x0b\x10", b"\xff\xc3\x00\x0b\xff"))
     return folder / "scan"
 
 
@@ -367,6 +376,8 @@ BAD_INPUTS: tuple[BadInput, ...] = (
     BadInput(
         "unknown packing", _series(change=lambda ds, _: _repack(ds)), ("packed as", "not supported", "uncompressed")
     ),
+    BadInput("huge frames", _changed(NumberOfFrames=9999, Rows=4000), ("claims", "voxels", "export it again")),
+    BadInput("JPEG that ends the decoder", _deadly_jpeg, ("pixel data", "damaged", "again")),
     BadInput("zip bomb", _zip_bomb, ("zip bomb", "only the CT series")),
     BadInput("path traversal in a zip", _zip(("../../evil.dcm", b"x")), ("leads out of it", "make the zip")),
     BadInput("backslash traversal in a zip", _zip(("a\\..\\..\\evil", b"x")), ("leads out of it", "make the zip")),

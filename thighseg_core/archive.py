@@ -6,7 +6,6 @@ import shutil
 import stat
 import tempfile
 import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -48,15 +47,15 @@ def unpack(archive: Path, target: Path, *, limits: ArchiveLimits = DEFAULT_LIMIT
     try:
         with zipfile.ZipFile(archive) as source:
             return _unpack_entries(source, folder, archive=archive, limits=limits)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, RuntimeError) as error:
+    except ThighSegError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    except Exception as error:  # BadZipFile, zlib.error, EOFError, OSError; a damaged directory also IndexError
         shutil.rmtree(folder, ignore_errors=True)
         raise UnreadableFileError(
             f"{archive.name} cannot be unpacked ({error}): expected a complete zip file. Make the zip again and check "
             "that it opens on your computer"
         ) from error
-    except ThighSegError:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
 
 
 def _unpack_entries(

@@ -14,7 +14,8 @@ import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from thighseg_core.dicom_kinds import EXPLICIT, IMPLICIT, MULTI_FRAME_CT, NATIVE
+from thighseg_core.decoding import Decode
+from thighseg_core.dicom_kinds import EXPLICIT, IMPLICIT, MULTI_FRAME_CT, NATIVE, RLE
 from thighseg_core.errors import NotCTError, SeriesGeometryError, ThighSegError, UnreadableFileError
 
 PREAMBLE_BYTES = 128  # PS3.10, 7.1
@@ -129,18 +130,20 @@ def _numbers(groups: list[Dataset], keyword: str, count: int, meaning: str) -> t
     return numbers
 
 
-def read_pixels(path: Path, slices: tuple[SliceHeader, ...]) -> tuple[Dataset, list[NDArray[Any]]]:
+def read_pixels(path: Path, slices: tuple[SliceHeader, ...], *, decode: Decode) -> tuple[Dataset, list[NDArray[Any]]]:
     """The data set of one file, and the stored pixels (rows, columns) of the wanted slices of it.
 
+    decode: of `decoding.decoder()`, for what C libraries unpack. Plain and RLE pixels are read here.
     Raises UnreadableFileError when the pixels are missing, truncated or cannot be decoded.
     """
     dataset = read_whole(path)
     if "PixelData" not in dataset:
         raise UnreadableFileError(f"{path.name} holds no pixel data (truncated file?); export the images themselves")
-    with damage_as_unreadable(path, what="the pixel data"):  # five libraries decode
-        pixels = dataset.pixel_array
+    syntax = str(dataset.file_meta.TransferSyntaxUID)
+    with damage_as_unreadable(path, what="the pixel data"):
+        pixels = dataset.pixel_array if syntax in (*NATIVE, RLE) else decode(path)
     expected = int(np.prod(pixels.shape, dtype=np.int64)) * int(dataset.BitsAllocated) // 8
-    if str(dataset.file_meta.get("TransferSyntaxUID", IMPLICIT)) in NATIVE and len(dataset.PixelData) > expected + 1:
+    if syntax in NATIVE and len(dataset.PixelData) > expected + 1:
         raise UnreadableFileError(
             f"{path.name} holds {len(dataset.PixelData)} bytes of pixels, its header describes {expected}: damaged "
             "header; export the series again"

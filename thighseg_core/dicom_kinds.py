@@ -11,9 +11,11 @@ CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 MULTI_FRAME_CT = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")  # enhanced, legacy converted
 IMPLICIT = "1.2.840.10008.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
+RLE = "1.2.840.10008.1.2.5"
 NATIVE = (IMPLICIT, EXPLICIT, "1.2.840.10008.1.2.2")
 MAX_MATRIX = 4096  # rows or columns; scanners of 2026 reconstruct up to 2048
 MAX_FRAMES = 10_000
+MAX_VOXELS = 1 << 30  # 2 GiB as int16; a 512 x 512 scan may have 4,096 slices
 
 # What a file that is no CT image is, in words. Anything else is named by its SOP class.
 NOT_IMAGES = {
@@ -51,7 +53,7 @@ TRANSFER_SYNTAXES = {
     "1.2.840.10008.1.2": "implicit little endian",
     "1.2.840.10008.1.2.1": "explicit little endian",
     "1.2.840.10008.1.2.2": "explicit big endian",
-    "1.2.840.10008.1.2.5": "RLE",
+    RLE: "RLE",
     "1.2.840.10008.1.2.4.51": "JPEG extended (lossy)",
     "1.2.840.10008.1.2.4.57": "JPEG lossless",
     "1.2.840.10008.1.2.4.70": "JPEG lossless, first-order prediction",
@@ -118,6 +120,9 @@ def _pixel_refusal(header: Dataset) -> str | None:
         return f"the header claims {header.Rows} x {header.Columns} pixels, expected 1 to {MAX_MATRIX}; export it again"
     if not 1 <= int(header.get("NumberOfFrames", 1) or 1) <= MAX_FRAMES:
         return f"the header claims {header.NumberOfFrames} frames, expected 1 to {MAX_FRAMES}; export it again"
+    n_voxels = int(header.Rows) * int(header.Columns) * int(header.get("NumberOfFrames", 1) or 1)
+    if n_voxels > MAX_VOXELS:
+        return f"the header claims {n_voxels} voxels, at most {MAX_VOXELS} are read; export it again, or crop the scan"
     syntax = str(header.file_meta.get("TransferSyntaxUID", IMPLICIT))
     if syntax not in TRANSFER_SYNTAXES:
         return (

@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
+from thighseg_core.decoding import decoder
 from thighseg_core.dicom import SliceHeader, read_pixels
 from thighseg_core.dicom_info import series_info
-from thighseg_core.dicom_kinds import value_of
+from thighseg_core.dicom_kinds import MAX_VOXELS, value_of
 from thighseg_core.dicom_series import load_stack
 from thighseg_core.digest import as_int16_where_integral, scan_digest
 from thighseg_core.errors import NotCTError, SeriesGeometryError
 from thighseg_core.plausibility import OUTSIDE_HU, PADDING_BELOW_HU, padding_note, refuse_unless_hu, replace_padding
 from thighseg_core.volume import CTVolume
 
-MAX_VOXELS = 1 << 30  # 2 GiB as int16; a 512 x 512 scan may have 4,096 slices
 BELOW_TISSUE_HU = -300.0  # a declared padding value below this cannot be taken for tissue
 
 
@@ -35,19 +35,20 @@ def load_dicom_series(files: tuple[Path, ...], *, warnings: tuple[str, ...]) -> 
     planes: dict[int, NDArray[Any]] = {}
     n_padding = 0
     notes = list(warnings)
-    for path, slices in wanted.items():
-        dataset, frames = read_pixels(path, tuple(one for _, one in slices))
-        for (k, one), stored in zip(slices, frames, strict=True):
-            plane, n_here, note = _plane_hu(stored, one, dataset)
-            n_padding += n_here
-            if note and note not in notes:
-                notes.append(note)
-            if k in planes and not np.array_equal(planes[k], plane):
-                raise SeriesGeometryError(
-                    f"two different images lie at the same place (slice {k + 1} of {len(stack.slices)}): repeated or "
-                    "multi-phase scan in one series. Export one phase as a series of its own"
-                )
-            planes[k] = plane
+    with decoder() as decode:
+        for path, slices in wanted.items():
+            dataset, frames = read_pixels(path, tuple(one for _, one in slices), decode=decode)
+            for (k, one), stored in zip(slices, frames, strict=True):
+                plane, n_here, note = _plane_hu(stored, one, dataset)
+                n_padding += n_here
+                if note and note not in notes:
+                    notes.append(note)
+                if k in planes and not np.array_equal(planes[k], plane):
+                    raise SeriesGeometryError(
+                        f"two different images lie at the same place (slice {k + 1} of {len(stack.slices)}): repeated "
+                        "or multi-phase scan in one series. Export one phase as a series of its own"
+                    )
+                planes[k] = plane
     array = np.stack([planes.pop(k) for k in range(len(stack.slices))])
     array = as_int16_where_integral(array)
     if stack.n_duplicates:

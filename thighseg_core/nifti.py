@@ -171,7 +171,12 @@ def _refuse_claim(path: Path, *, n_voxels: int, item_bytes: int) -> None:
 
 def _geometry(image: Any) -> tuple[Geometry, list[str]]:
     warnings = []
-    unit = image.header.get_xyzt_units()[0]
+    try:
+        unit = image.header.get_xyzt_units()[0]
+    except KeyError as error:
+        raise UnreadableFileError(
+            f"the NIfTI header gives lengths in the unknown unit {error}; convert it again"
+        ) from error
     if unit == UNKNOWN_UNIT:
         warnings.append("The NIfTI header states no unit of length; millimetres were assumed.")
     elif unit != "mm":
