@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pages.parts.measurement_table import measurement_html, reasons
+from pages.parts.measurement_table import measurement_html, reasons, side_to_show
 
 
 def row(region: str, side: str, value: float | None, **other: object) -> dict[str, object]:
@@ -38,7 +38,7 @@ def test_a_doubted_number_tells_its_reason_and_quotes_do_not_break_out() -> None
 
 def test_every_row_and_column_is_defined_under_the_pointer() -> None:
     html = measurement_html(ROWS, side="left")
-    heads = re.findall(r'<th scope="\w+">.*?</th>', html)
+    heads = re.findall(r'<th scope="\w+".*?</th>', html)
     assert len(heads) == 5 + 7
     assert all(re.search(r'title="[A-Z1][^"]+"', head) for head in heads)
 
@@ -51,3 +51,14 @@ def test_reasons_are_listed_once_with_their_regions() -> None:
         row("extensor", "right", 1.0, status="flagged", reason="other side"),
     ]
     assert reasons(rows, side="left") == ["Extensor, Flexor: cut"]
+
+
+def test_both_sides_are_shown_first_unless_one_leg_is_missing_or_a_sliver() -> None:
+    def legs(left: float | None, right: float | None) -> list[dict[str, object]]:
+        return [row("extensor", "left", left), row("extensor", "right", right), row("extensor", "both", 9.0)]
+
+    assert side_to_show(legs(500.0, 450.0)) == "both"
+    assert side_to_show(legs(None, 450.0)) == "right"
+    assert side_to_show(legs(500.0, 12.0)) == "left"
+    assert side_to_show([]) == "both"
+    assert side_to_show(legs(None, None)) == "both"

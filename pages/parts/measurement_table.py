@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 from pages.parts import charts, words
+from thighseg_core.labels import SIDES
 from thighseg_core.metrics import MUSCLE_REGIONS, REGION_DESCRIPTIONS
 
 # What a reader looks at first; the CSV has all of them.
@@ -20,18 +21,20 @@ HEADLINE_METRICS = (
     "csa_mid",
 )
 
+_SLIVER = 0.1  # less than this share of the other leg is not a second leg to be read
+
 _STYLE = """
 <style>
 .numbers { overflow-x: auto; }
-.numbers table { border-collapse: collapse; width: 100%; font-size: 0.875rem; font-variant-numeric: tabular-nums; }
-.numbers th, .numbers td { padding: 0.42rem 0.4rem; border-bottom: 1px solid rgba(128,134,160,.25); }
+.numbers table { border-collapse: collapse; width: 100%; font-size: 0.85rem; font-variant-numeric: tabular-nums; }
+.numbers th, .numbers td { padding: 0.42rem 0.3rem; border-bottom: 1px solid rgba(128,134,160,.25); }
 .numbers th, .numbers td { text-align: right; }
 .numbers th { font-weight: 600; white-space: nowrap; }
 .numbers th:first-child { text-align: left; }
-.numbers tbody th { font-weight: 400; white-space: normal; min-width: 9.5rem; }
+.numbers tbody th { font-weight: 400; white-space: normal; min-width: 8.5rem; }
 .numbers abbr { text-decoration: underline dotted rgba(128,134,160,.9); text-underline-offset: 3px; cursor: help; }
 .numbers .unit { opacity: .65; font-size: .8rem; }
-.numbers .swatch { display: inline-block; width: .7rem; height: .7rem; border-radius: 2px; margin-right: .35rem; }
+.numbers thead th { border-bottom: 4px solid transparent; }
 .numbers .mark { color: #C2410C; font-weight: 700; cursor: help; text-decoration: none; }
 @media (prefers-color-scheme: dark) { .numbers .mark { color: #FB923C; } }
 </style>
@@ -56,6 +59,17 @@ def measurement_html(
     return f'{_STYLE}<div class="numbers">{table}</div>'
 
 
+def side_to_show(rows: Iterable[Mapping[str, Any]]) -> str:
+    """ "both" when both legs are there; the side that is, when the other is missing or a mere sliver of it."""
+    volumes = {
+        row["side"]: row["value"] or 0.0
+        for row in rows
+        if (row["region"], row["metric"], row["extent"]) == ("extensor", "volume", "full") and row["side"] in SIDES
+    }
+    largest = max(volumes, key=volumes.__getitem__, default="both")
+    return largest if min(volumes.values(), default=0.0) < _SLIVER * volumes.get(largest, 0.0) else "both"
+
+
 def reasons(rows: Iterable[Mapping[str, Any]], *, side: str, metrics: Sequence[str] = HEADLINE_METRICS) -> list[str]:
     """Each different reason for a flagged or missing value in the table, once, with the regions it concerns."""
     found: dict[str, set[str]] = {}
@@ -74,10 +88,10 @@ def reasons(rows: Iterable[Mapping[str, Any]], *, side: str, metrics: Sequence[s
 
 
 def _column_head(region: str) -> str:
-    swatch = f'<span class="swatch" style="background:{charts.region_colour(region)}"></span>'
+    colour = charts.region_colour(region)
     title = escape(REGION_DESCRIPTIONS.get(region, ""), quote=True)
     name = "All three" if region == "total" else words.region_title(region)
-    return f'<th scope="col">{swatch}<abbr title="{title}">{escape(name)}</abbr></th>'
+    return f'<th scope="col" style="border-bottom-color:{colour}"><abbr title="{title}">{escape(name)}</abbr></th>'
 
 
 def _line(metric: str, cells: Mapping[tuple[str, str], Mapping[str, Any]], regions: Sequence[str]) -> str:

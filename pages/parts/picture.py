@@ -155,7 +155,7 @@ def _scale_bar(image: Image.Image, px_per_mm: float) -> None:
     draw.line([(right - length, y), (right, y)], fill=_INK, width=3)
     font = ImageFont.load_default(size=max(13, max(image.size) // 42))
     draw.text(
-        (right - length / 2, y - 6), "5 cm", anchor="ms", fill=_INK, font=font, stroke_width=2, stroke_fill=(0, 0, 0)
+        (right - length / 2, y - 12), "5 cm", anchor="ms", fill=_INK, font=font, stroke_width=2, stroke_fill=(0, 0, 0)
     )
 
 

@@ -30,7 +30,7 @@ def page() -> None:
     with cache.database().read() as session:
         runs = queries.rows(session, queries.runs(scan_id=scan["scan_id"]))
     run = runs[0] if runs else None
-    picture_column, facts_column = st.columns([1, 1], gap="medium", wrap=True)
+    picture_column, facts_column = st.columns([12, 13], gap="medium", wrap=True)
     with picture_column:
         try:
             with st.spinner("Reading the scan"):
@@ -149,12 +149,19 @@ def _numbers(scan: dict[str, Any], run: dict[str, Any]) -> None:
         st.subheader("Measurements", anchor=False, width="content")
         shell.state_badge(words.scan_state(scan))
     side = st.segmented_control(
-        "Side of the patient", ["left", "right", "both"], default="both", required=True, key="side"
+        "Side of the patient",
+        ["left", "right", "both"],
+        default=measurement_table.side_to_show(rows),
+        required=True,
+        key=f"side-{scan['scan_id']}",
     )
     st.html(measurement_table.measurement_html(rows, side=side))
-    for reason in measurement_table.reasons(rows, side=side):
-        st.caption(f"† {reason}")
-    st.caption("Point at a name to read its definition. Everything measured is in the CSV.")
+    st.caption("Point at a name to read its definition, at a † to read its reason. The CSV has all that was measured.")
+    reasons = measurement_table.reasons(rows, side=side)
+    if reasons:
+        with st.expander("Why values are marked †", icon=":material/help:"):
+            for reason in reasons:
+                st.markdown(f"- {reason}")
     _flags(findings.serious(run["flags"]))
 
 
