@@ -11,13 +11,13 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
-from dicom_factory import axial_affine, tilted_affine, write_ct_series, write_enhanced_ct
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import JPEGLosslessSV1, generate_uid
 
 from thighseg_core.errors import ThighSegError
 from thighseg_core.reading import find_series, load_series
+from training.dicom_factory import axial_affine, tilted_affine, write_ct_series, write_enhanced_ct
 
 RAS = np.diag([-0.8, -0.9, 5.0, 1.0])
 

@@ -6,7 +6,6 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from dicom_factory import axial_affine, write_ct_series
 from numpy.typing import NDArray
 
 from db.engine import Database
@@ -14,6 +13,7 @@ from db.entry import Entry
 from db.intake import Stored, store_series
 from db.settings import Settings
 from db.uploads import Upload, discard_upload, inspect, stage_upload
+from training.dicom_factory import axial_affine, write_ct_series
 
 SHAPE = (6, 40, 50)
 SPACING_MM = (5.0, 0.9, 0.8)

@@ -10,7 +10,6 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
-from dicom_factory import write_ct_series
 from leg_phantom import PAIR, Leg, grid, scan, truth
 
 from db import jobs
@@ -24,6 +23,7 @@ from thighseg_core.analyse import measure_only
 from thighseg_core.geometry import Geometry
 from thighseg_core.labels import LabelMap
 from thighseg_core.reading import find_series
+from training.dicom_factory import write_ct_series
 
 STUDY = "Phantoms"
 

@@ -10,11 +10,11 @@ import nibabel
 import numpy as np
 import pytest
 from bad_inputs import BAD_INPUTS, BadInput, answers, thigh_hu
-from dicom_factory import axial_affine, write_ct_series, write_enhanced_ct
 
 from thighseg_core.deidentify import deidentify_series
 from thighseg_core.errors import ThighSegError
 from thighseg_core.reading import find_series, load_series
+from training.dicom_factory import axial_affine, write_ct_series, write_enhanced_ct
 
 
 @pytest.mark.parametrize("bad", BAD_INPUTS, ids=lambda bad: bad.name)

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from tests.boxes import boxes
-from tests.dicom_factory import axial_affine, write_ct_series
 from thighseg_core import cli, nifti
 from thighseg_core.analyse import Analysis, measure_only
 from thighseg_core.checkpoint import available_models
@@ -21,6 +20,7 @@ from thighseg_core.export import LONG_COLUMNS
 from thighseg_core.geometry import Geometry
 from thighseg_core.labels import LabelMap
 from thighseg_core.volume import CTVolume
+from training.dicom_factory import axial_affine, write_ct_series
 
 ROOT = Path(__file__).resolve().parent.parent
 SHAPE = (9, 40, 48)

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bad_inputs import thigh_hu
-from dicom_factory import axial_affine, write_ct_series
 from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1
 
 from thighseg_core.decoding import DecodingFailedError, decoder
+from training.dicom_factory import axial_affine, write_ct_series
 
 
 def test_one_child_serves_many_files_and_survives_a_file_it_cannot_decode(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ import numpy as np
 import pydicom
 import pytest
 from bad_inputs import thigh_hu
-from dicom_factory import axial_affine, oblique_affine, write_ct_series, write_enhanced_ct
 from pydicom.dataset import Dataset
 from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 
@@ -18,6 +17,7 @@ from thighseg_core.candidate import SeriesCandidate
 from thighseg_core.deidentify import KEPT, deidentify_series, profile_tags
 from thighseg_core.errors import InputError
 from thighseg_core.reading import find_series, load_series
+from training.dicom_factory import axial_affine, oblique_affine, write_ct_series, write_enhanced_ct
 
 SECRET = bytes(range(32))
 MARK = "ZZ"  # every planted identifier holds it

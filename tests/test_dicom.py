@@ -9,7 +9,6 @@ import pydicom
 import pytest
 import SimpleITK
 from bad_inputs import thigh_hu
-from dicom_factory import axial_affine, oblique_affine, tilted_affine, write_ct_series, write_enhanced_ct
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     ExplicitVRBigEndian,
@@ -24,6 +23,7 @@ from pydicom.uid import (
 from thighseg_core.errors import NotCTError, UnreadableFileError
 from thighseg_core.reading import find_series, load_series
 from thighseg_core.volume import CTVolume
+from training.dicom_factory import axial_affine, oblique_affine, tilted_affine, write_ct_series, write_enhanced_ct
 
 
 def _read(source: Path) -> CTVolume:

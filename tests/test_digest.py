@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from dicom_factory import axial_affine, oblique_affine
 from numpy.typing import NDArray
 
 from thighseg_core.digest import as_int16_where_integral, scan_digest
+from training.dicom_factory import axial_affine, oblique_affine
 
 
 @pytest.fixture

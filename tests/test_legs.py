@@ -59,7 +59,9 @@ def test_a_thick_leg_joined_to_a_thin_one_keeps_its_muscles():
     classes = class_of_label()[labels]
     bridge = np.s_[:, 62:66, 122:147]  # 8 mm of muscle painted over the skin between them
     classes[bridge] = ADDUCTOR
-    found = find_legs(classes, labels > 0, spacing_mm=(5.0, 2.0, 2.0))
+    body = labels > 0
+    body[bridge] = True
+    found = find_legs(classes, body, spacing_mm=(5.0, 2.0, 2.0))
     muscle = np.isin(classes, [EXTENSOR, ADDUCTOR, CLASS_INDEX["flexor"]])
     muscle[bridge] = False
     assert (found.numbers[muscle & _of_side(labels, "left")] == 2).all()

@@ -8,13 +8,13 @@ import nibabel
 import numpy as np
 import pytest
 from bad_inputs import thigh_hu
-from dicom_factory import axial_affine, oblique_affine, write_ct_series
 
 from thighseg_core.errors import GeometryMismatchError, InputError
 from thighseg_core.geometry import Geometry
 from thighseg_core.labels import LabelMap
 from thighseg_core.nifti import read_ct_nifti, read_labels, write_ct, write_labels
 from thighseg_core.reading import find_series, load_series
+from training.dicom_factory import axial_affine, oblique_affine, write_ct_series
 
 
 def _save(path: Path, ijk: np.ndarray, affine_ras: np.ndarray, *, unit: str = "mm") -> Path:

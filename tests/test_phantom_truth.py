@@ -20,7 +20,6 @@ from tests.analytic_legs import (
     truth,
     truth_below,
 )
-from tests.dicom_factory import axial_affine, oblique_affine, write_ct_series
 from thighseg_core import nifti
 from thighseg_core.labels import LabelMap
 from thighseg_core.measure import measure
@@ -28,6 +27,7 @@ from thighseg_core.measurement import Measurement
 from thighseg_core.quality import flags
 from thighseg_core.reading import find_series, load_series
 from thighseg_core.volume import CTVolume, SeriesInfo
+from training.dicom_factory import axial_affine, oblique_affine, write_ct_series
 
 Facts = dict[tuple[str, str, str], Measurement]
 SPACINGS_MM = ((5.0, 1.2, 0.9), (3.0, 1.6, 1.4), (2.0, 1.1, 2.3))

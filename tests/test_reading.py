@@ -9,7 +9,6 @@ import nibabel
 import numpy as np
 import pytest
 from bad_inputs import SCOUT, SECONDARY_CAPTURE, SR, thigh_hu
-from dicom_factory import axial_affine, write_ct_series, write_enhanced_ct
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
@@ -17,6 +16,7 @@ from thighseg_core.errors import NothingUsableError
 from thighseg_core.geometry import Geometry
 from thighseg_core.nifti import RAS_LPS
 from thighseg_core.reading import find_series, load_series
+from training.dicom_factory import axial_affine, write_ct_series, write_enhanced_ct
 
 SARCOMA = Path(__file__).parents[1].parent / "shared" / "data" / "ct_sarcoma"
 

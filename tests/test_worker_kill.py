@@ -14,7 +14,6 @@ from threading import Event
 
 import pytest
 from db_scans import LEFT_CM3, PATIENT_NAME, RIGHT_CM3, store_phantom, store_upload, upload_files
-from dicom_factory import write_ct_series
 from sqlalchemy import select
 
 from db import jobs, queries
@@ -28,6 +27,7 @@ from db.worker import serve
 from thighseg_core.analyse import analyse
 from thighseg_core.checkpoint import available_models
 from thighseg_core.reading import find_series, load_series
+from training.dicom_factory import write_ct_series
 from training.phantom import Acquisition, Person, thigh_scan
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -18,7 +18,9 @@ class TrainConfig:
 
     network: str
     version: str = "1"
+    start_from: str = ""  # folder of a checkpoint to start from; empty: random weights
     steps: int = 4000
+    stop_after: int = 0  # end at this step, though the learning rate reckons with `steps`; 0: never before
     batch_size: int = 16
     learning_rate: float = 1e-3
     warmup_steps: int = 100

@@ -31,6 +31,7 @@ class RenderRange:
     cortex_hu: tuple[float, float] = (900.0, 1600.0)
     contrast_filled: float = 0.12  # probability
     noise_hu: tuple[float, float] = (2.0, 16.0)
+    streak_hu: tuple[float, float] = (0.0, 7.0)  # horizontal streaks of low-dose scans between the hips
     blur_pixels: tuple[float, float] = (0.25, 0.75)
     field_cut: float = 0.27  # probability that the field of view cuts the leg
     table: float = 0.5  # probability
@@ -146,6 +147,9 @@ def _acquire(image: Tensor, draw: Draw, ranges: RenderRange) -> Tensor:
     grain = _gaussian(draw.noise(size), draw.uniform(0.35, 0.95))
     grain = grain / grain.std(dim=(2, 3), keepdim=True)
     image = image + grain * draw.uniform(*ranges.noise_hu)[:, None, None, None]
+    streaks = F.avg_pool2d(F.pad(draw.noise(size), (10, 10, 0, 0), mode="replicate"), (1, 21), stride=1)
+    streaks = streaks / streaks.std(dim=(2, 3), keepdim=True)
+    image = image + streaks * draw.uniform(*ranges.streak_hu)[:, None, None, None]
     shading = draw.field(1, 3, size) * draw.uniform(0, 4)[:, None, None, None]
     return image + shading * (image > -500)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -34,6 +35,8 @@ class AnatomyRange:
     bend_mm: tuple[float, float] = (3.2, 1.1)  # sd of slow and quick in-plane displacement
     shrink_mm: tuple[float, float] = (-1.0, 2.2)  # all muscles of a leg: opens gaps
     muscle_growth_mm: float = 1.1  # sd, each muscle by itself
+    muscle_shift_mm: float = 2.5  # sd, each muscle by itself, in the plane
+    muscle_level: float = 0.012  # sd of the level that each muscle is taken from, around the slice's
     subcutaneous_mm: tuple[float, float] = (3.0, 34.0)
     two_legs: float = 0.5  # probability that the other leg is in the picture
     leg_gap_mm: tuple[float, float] = (-12.0, 40.0)
@@ -78,21 +81,31 @@ class Atlas:
 
     legs: tuple[AtlasLeg, ...]
 
-    def slices(self, leg: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
-        """Distances (B, S, h, w) mm and vessel points (B, 3, 2) mm at the given levels, interpolated along z."""
-        distances, points = [], []
+    def slices(self, leg: Tensor, level: Tensor, *, draw: Draw, ranges: AnatomyRange) -> tuple[Tensor, Tensor]:
+        """Distances (B, S, h, w) mm and vessel points (B, 3, 2) mm at the given levels.
+
+        People differ in where a muscle lies and how far up and down it reaches: each one comes from a level of its
+        own near the slice's, shifted by itself.
+        """
+        levels = level[:, None] + draw.normal(0, ranges.muscle_level, len(STRUCTURE_NAMES))
+        levels[:, N_MUSCLES:] = level[:, None]
+        shift = (draw.normal(0, ranges.muscle_shift_mm, N_MUSCLES, 2) / PIXEL_MM).round().int().tolist()
         units = torch.full((len(STRUCTURE_NAMES), 1, 1), UNIT_MM)
         units[DEEP] = DEEP_UNIT_MM
-        for which, where in zip(leg.tolist(), level.tolist(), strict=True):
+        channels = np.arange(len(STRUCTURE_NAMES))
+        distances, points = [], []
+        for b, which in enumerate(leg.tolist()):
             atlas = self.legs[which]
-            levels = torch.from_numpy(atlas.level)  # falls with the slice index
-            upper = int(torch.searchsorted(-levels, -where).clamp(1, len(levels) - 1))
-            share = float((where - levels[upper - 1]) / (levels[upper] - levels[upper - 1]))
-            share = min(max(share, 0.0), 1.0)
-            for out, array in ((distances, atlas.distance), (points, atlas.points_mm)):
-                pair = torch.from_numpy(array[upper - 1 : upper + 1]).float()
-                out.append(pair[0] * (1 - share) + pair[1] * share)
-            distances[-1] = distances[-1] * units
+            position = np.interp(-levels[b].numpy(), -atlas.level, np.arange(len(atlas.level)))  # level falls with it
+            lower = np.minimum(position.astype(int), len(atlas.level) - 2)
+            share = torch.from_numpy(position - lower).float()[:, None, None]
+            pair = [torch.from_numpy(atlas.distance[lower + step, channels]).float() for step in (0, 1)]
+            distance = torch.lerp(pair[0], pair[1], share) * units
+            for muscle, (down, across) in enumerate(shift[b]):
+                if down or across:
+                    distance[muscle] = torch.roll(distance[muscle], (down, across), dims=(0, 1))
+            distances.append(distance)
+            points.append(torch.from_numpy(atlas.points_mm[lower[-1]]))
         return torch.stack(distances), torch.stack(points)
 
 
@@ -161,7 +174,7 @@ def _one_leg(
     atlas: Atlas, leg: Tensor, level: Tensor, draw: Draw, size: tuple[int, int], pixel_mm: float,
     ranges: AnatomyRange, flip: Tensor, centre_mm: Tensor,
 ) -> _Leg:  # fmt: skip
-    distance, points = atlas.slices(leg, level)
+    distance, points = atlas.slices(leg, level, draw=draw, ranges=ranges)
     half_mm = distance.shape[-1] * PIXEL_MM / 2
     scale = draw.uniform(*ranges.scale)
     stretch = torch.exp(draw.normal(0, ranges.anisotropy) / 2)

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from thighseg_core.checkpoint import WEIGHTS_FOLDER, ModelCard, save_checkpoint
+from thighseg_core.checkpoint import WEIGHTS_FOLDER, ModelCard, load_checkpoint, save_checkpoint
 from thighseg_core.labels import CLASSES
 from thighseg_core.manifest import git_commit, utc_now
 from thighseg_core.networks import build_network
@@ -91,7 +91,11 @@ def train(config: TrainConfig, *, atlas: Atlas, run: Path, resume: bool, device:
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     run.mkdir(parents=True, exist_ok=True)
-    network = build_network(config.network).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = build_network(config.network)
+    if config.start_from:
+        source = Path(config.start_from)
+        network = load_checkpoint(source.name, device="cpu", folder=source.parent).network
+    network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = copy.deepcopy(network).requires_grad_(False)
     optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     generator = torch.Generator().manual_seed(config.seed)
@@ -109,7 +113,8 @@ def train(config: TrainConfig, *, atlas: Atlas, run: Path, resume: bool, device:
         start, best, seconds = state["step"], state["best"], state["seconds"]
     began, running = time.monotonic() - seconds, 0.0
     half = torch.autocast(device_type=device, dtype=torch.bfloat16, enabled=device == "cuda")
-    for step in range(start, config.steps):
+    end = config.stop_after or config.steps
+    for step in range(start, end):
         network.train()
         batch, truth = synthetic_batch(atlas, config, n=config.batch_size, generator=generator)
         for group in optimiser.param_groups:
@@ -130,7 +135,7 @@ def train(config: TrainConfig, *, atlas: Atlas, run: Path, resume: bool, device:
                 else:
                     slow.copy_(fast)
         running += float(loss.detach())
-        if (step + 1) % config.validate_every and step + 1 != config.steps:
+        if (step + 1) % config.validate_every and step + 1 != end:
             continue
         seconds = time.monotonic() - began
         scores = validate(averaged, images, labels, batch_size=config.batch_size)

@@ -12,11 +12,11 @@ import time
 import numpy as np
 
 from tests.analytic_legs import paint
-from tests.dicom_factory import axial_affine
 from thighseg_core.analyse import measure_only
 from thighseg_core.geometry import Geometry
 from thighseg_core.labels import LabelMap
 from thighseg_core.volume import CTVolume, SeriesInfo
+from training.dicom_factory import axial_affine
 
 SLICES, REPEATS, RUNS = 400, 10, 3
 

@@ -1,4 +1,4 @@
-"""Real DICOM CT series made from an array and an affine, for tests.
+"""Real DICOM CT series made from an array and an affine, for the demo study and for tests.
 
 The file on disk is what the options say, right or wrong: this is also how faulty series are made.
 """
