@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from thighseg_core.checkpoint import DEFAULT_MODEL
 from thighseg_core.errors import DatabaseError
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
@@ -19,12 +20,12 @@ class Settings:
     """Where data live and what a new job runs with.
 
     THIGHSEG_DATA    data folder; default `data` below the project root
-    THIGHSEG_MODEL   network of new jobs; default "segformer"
+    THIGHSEG_MODEL   network of new jobs; default thighseg_core.checkpoint.DEFAULT_MODEL
     THIGHSEG_DEVICE  "auto" (GPU when there is one), "cpu" or "cuda"
     """
 
     data_dir: Path
-    default_model: str = "segformer"
+    default_model: str = DEFAULT_MODEL
     default_device: str = "auto"
 
     @property
@@ -49,7 +50,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     values = os.environ if environ is None else environ
     return Settings(
         data_dir=Path(values.get("THIGHSEG_DATA") or PROJECT_ROOT / "data").expanduser().resolve(),
-        default_model=values.get("THIGHSEG_MODEL") or "segformer",
+        default_model=values.get("THIGHSEG_MODEL") or DEFAULT_MODEL,
         default_device=values.get("THIGHSEG_DEVICE") or "auto",
     )
 

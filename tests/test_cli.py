@@ -13,7 +13,7 @@ import pytest
 from tests.boxes import boxes
 from thighseg_core import cli, nifti
 from thighseg_core.analyse import Analysis, measure_only
-from thighseg_core.checkpoint import available_models
+from thighseg_core.checkpoint import DEFAULT_MODEL, available_models
 from thighseg_core.cli import main
 from thighseg_core.errors import ModelError
 from thighseg_core.export import LONG_COLUMNS
@@ -55,7 +55,7 @@ def bright_is_muscle(monkeypatch: pytest.MonkeyPatch) -> None:
     """In place of a network: what is brighter than fat is the left extensor. For tests of the command line alone."""
 
     def analyse(volume: CTVolume, *, model: str, device: str, progress: object) -> Analysis:
-        assert (model, device) == ("segformer", "auto")
+        assert (model, device) == (DEFAULT_MODEL, "auto")
         return measure_only(volume, LabelMap((volume.attenuation_hu > 0).astype(np.uint8), volume.geometry))
 
     monkeypatch.setattr(cli, "analyse", analyse)
@@ -225,11 +225,11 @@ def test_the_models_offered_are_the_networks_that_exist():
     assert tuple(NETWORKS) == cli.MODELS
 
 
-@pytest.mark.skipif("segformer" not in available_models(), reason="the weights are not there yet")
+@pytest.mark.skipif(DEFAULT_MODEL not in available_models(), reason="the weights are not there yet")
 def test_segment_runs_the_shipped_network_on_a_series(series, tmp_path):
     assert main(["segment", str(series), "--output", str(tmp_path / "out"), "--device", "cpu"]) == 0
     (folder,) = results(tmp_path / "out")
     assert sorted(p.name for p in folder.iterdir()) == FILES
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    assert manifest["run"]["model_name"] == "segformer"
+    assert manifest["run"]["model_name"] == DEFAULT_MODEL
     assert len(manifest["run"]["weights_sha256"]) == 64

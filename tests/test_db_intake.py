@@ -29,6 +29,7 @@ from db.settings import Settings, deidentification_secret, read_settings
 from db.sweep import sweep
 from db.uploads import discard_upload, inspect, open_uploads, stage_upload
 from thighseg_core.candidate import SeriesCandidate
+from thighseg_core.checkpoint import DEFAULT_MODEL
 from thighseg_core.errors import DatabaseError, InputError, ThighSegError
 
 ENTRY = Entry(study="Study A", subject_code="S1", sex="female", birth_year=1950, visit_date=date(2026, 3, 1))
@@ -350,7 +351,7 @@ def test_settings_come_from_the_environment_or_lie_below_the_project(tmp_path: P
     assert (read.data_dir, read.default_model, read.default_device) == (tmp_path, "manet", "cpu")
     default = read_settings({})
     assert default.data_dir == Path(__file__).resolve().parent.parent / "data"
-    assert (default.default_model, default.default_device) == ("segformer", "auto")
+    assert (default.default_model, default.default_device) == (DEFAULT_MODEL, "auto")
 
 
 def test_the_secret_is_made_once_private_and_never_replaced(settings: Settings) -> None:

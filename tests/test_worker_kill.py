@@ -25,7 +25,7 @@ from db.storage import file_sha256, load_volume
 from db.supervisor import ensure_worker_running, stop_worker, worker_lock, worker_pid
 from db.worker import serve
 from thighseg_core.analyse import analyse
-from thighseg_core.checkpoint import available_models
+from thighseg_core.checkpoint import DEFAULT_MODEL, available_models
 from thighseg_core.reading import find_series, load_series
 from training.dicom_factory import write_ct_series
 from training.phantom import Acquisition, Person, thigh_scan
@@ -256,7 +256,7 @@ def test_an_idle_worker_ends_by_itself(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("segformer" not in available_models(), reason="no trained weights of segformer are shipped")
+@pytest.mark.skipif(DEFAULT_MODEL not in available_models(), reason="no trained weights are shipped")
 def test_the_shipped_network_killed_in_mid_scan_repeats_it_and_stores_what_the_command_line_measures(
     tmp_path: Path,
 ) -> None:
@@ -276,12 +276,12 @@ def test_the_shipped_network_killed_in_mid_scan_repeats_it_and_stores_what_the_c
     finally:
         place.end()
     (run,) = place.runs()
-    assert (place.job().status, place.job().attempts, run.model_name) == ("done", 2, "segformer")
+    assert (place.job().status, place.job().attempts, run.model_name) == ("done", 2, DEFAULT_MODEL)
     assert set(run.seconds) == {"segment", "measure"}
 
     volume = load_series(find_series(tmp_path / "dicom", work_dir=tmp_path / "work").series[0])
     stages: set[str] = set()
-    expected = analyse(volume, model="segformer", device="cpu", progress=lambda stage, _: stages.add(stage))
+    expected = analyse(volume, model=DEFAULT_MODEL, device="cpu", progress=lambda stage, _: stages.add(stage))
     assert stages <= set(STAGES)  # each has its share of the progress bar
     with database.read() as session:
         stored = queries.rows(session, queries.measurements(run_id=run.id))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from thighseg_core.census import take_census
+from thighseg_core.checkpoint import DEFAULT_MODEL
 from thighseg_core.labels import GROUP_MAP_VERSION, LabelMap
 from thighseg_core.manifest import RunManifest, git_commit, software_version, utc_now
 from thighseg_core.measure import measure
@@ -38,7 +39,7 @@ class Analysis:
 def analyse(
     volume: CTVolume,
     *,
-    model: str = "segformer",
+    model: str = DEFAULT_MODEL,
     device: str = "auto",
     progress: Progress | None = None,
     preset: HUPreset = DEFAULT_PRESET,

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
+# Of the three, the one with the best Dice on real reference slices (training/LOG.md, 2026-11-22).
+DEFAULT_MODEL = "manet"
 WEIGHTS_FILE = "model.safetensors"
 CARD_FILE = "model.json"
 

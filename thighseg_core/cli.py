@@ -16,7 +16,7 @@ from pathlib import Path
 from thighseg_core import __version__
 from thighseg_core.analyse import Analysis, analyse, measure_only
 from thighseg_core.candidate import Found, SeriesCandidate
-from thighseg_core.checkpoint import read_card
+from thighseg_core.checkpoint import DEFAULT_MODEL, read_card
 from thighseg_core.errors import GeometryMismatchError, InputError, NothingUsableError, ThighSegError
 from thighseg_core.nifti import read_labels
 from thighseg_core.reading import find_series, load_series
@@ -196,7 +196,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="INPUT",
         help="a DICOM folder (searched recursively), a .zip of one, or a .nii or .nii.gz in HU",
     )
-    segment.add_argument("--model", choices=MODELS, default=MODELS[0], help="network (default: %(default)s)")
+    segment.add_argument("--model", choices=MODELS, default=DEFAULT_MODEL, help="network (default: %(default)s)")
     segment.add_argument("--device", choices=DEVICES, default=DEVICES[0], help="where it runs (default: %(default)s)")
 
     measure = commands.add_parser(

@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
-from thighseg_core.checkpoint import CARD_FILE, WEIGHTS_FOLDER, load_checkpoint
+from thighseg_core.checkpoint import CARD_FILE, DEFAULT_MODEL, WEIGHTS_FOLDER, load_checkpoint
 from thighseg_core.overlay import overlay_slice
 from thighseg_core.reading import find_series, load_series
 from thighseg_core.segment import segment_with
@@ -101,7 +101,7 @@ def as_markdown(summary: dict[str, Any], *, title: str) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="segformer")
+    parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--folder", type=Path, default=None, help="folder of checkpoints (default: those shipped)")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--output", type=Path, default=Path("runs/evaluation"))
