@@ -188,6 +188,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--analysis", default=DEFAULT_ANALYSIS, help=argparse.SUPPRESS)  # tests put another one in
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     settings = read_settings()
     if arguments.data is not None:
         settings = replace(settings, data_dir=arguments.data.resolve())
