@@ -98,7 +98,7 @@ def _native_classes(probability: Tensor, shape: tuple[int, int]) -> NDArray[np.u
     small = probability[None].contiguous(memory_format=torch.channels_last)
     native = F.interpolate(small, size=shape, mode="bilinear", align_corners=False)[0]
     if native.device.type == "cpu":
-        return native.numpy().argmax(axis=0).astype(np.uint8)
+        return np.asarray(native.numpy().argmax(axis=0), dtype=np.uint8)
     return np.asarray(native.argmax(dim=0).to(torch.uint8).cpu().numpy())
 
 

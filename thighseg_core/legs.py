@@ -6,6 +6,7 @@ rest of the body then goes to the leg that is nearest through the body, not thro
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,9 @@ _BRIDGE_MM = 6.0  # contact between two cores up to twice this thickness is cut
 _SMALLEST_CORE_CM3 = 2.0  # a smaller core is no second leg
 _SMALLEST_FEMUR_CM2 = 1.0  # on one slice
 _FEMUR_GAP_MM = 60.0  # two femurs are further apart; a patella or a fibula is nearer to its own
-_TWO_FEMURS_SHARE = 0.2  # of the slices with a femur
+_PAIRS_SHARE = 0.2  # two shafts on so many of the slices make two legs
+_LOWEST_MM = 40.0  # without any: two predicted femurs on most of the lowest slices that show one; higher up
+_LOWEST_SHARE = 0.6  # a hip bone may have been taken for a second femur
 
 _ALL_NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)
 
@@ -37,13 +40,28 @@ class Legs:
     count: int
 
 
-def find_legs(classes: NDArray[np.uint8], body: NDArray[np.bool_], *, spacing_mm: tuple[float, float, float]) -> Legs:
-    """Split a canonical stack into at most two legs by what was predicted and where the body is."""
+def find_legs(
+    classes: NDArray[np.uint8],
+    body: NDArray[np.bool_],
+    *,
+    spacing_mm: tuple[float, float, float],
+    femur_pairs: Mapping[int, tuple[float, float]] | None = None,
+    crotch: int | None = None,
+) -> Legs:
+    """Split a canonical stack into at most two legs by what was predicted and where the body is.
+
+    femur_pairs: slices on which two femurs were seen (`thigh.find_thigh`) -> their columns. crotch: the last slice
+    on which legs are surely apart; above it they are joined by the pelvis and tell nothing.
+    """
     stride = tuple(max(1, round(_COARSE_MM / step)) for step in spacing_mm)
     view = tuple(slice(step // 2, None, step) for step in stride)
     # The last block may be shorter than half a stride: then it has no sample of its own and its neighbour serves.
     coarse_mm = (spacing_mm[0] * stride[0], spacing_mm[1] * stride[1], spacing_mm[2] * stride[2])
-    numbers = _coarse_legs(classes[view], body[view], coarse_mm)
+    pairs = {index // stride[0]: columns for index, columns in (femur_pairs or {}).items()}
+    pairs = {index: (first / stride[2], second / stride[2]) for index, (first, second) in pairs.items()}
+    numbers = _coarse_legs(
+        classes[view], body[view], coarse_mm, pairs, classes.shape[0] if crotch is None else crotch // stride[0] + 1
+    )
     for axis, step in enumerate(stride):
         nearest = np.minimum(np.arange(classes.shape[axis]) // step, numbers.shape[axis] - 1)
         numbers = numbers.take(nearest, axis=axis)
@@ -52,16 +70,24 @@ def find_legs(classes: NDArray[np.uint8], body: NDArray[np.bool_], *, spacing_mm
 
 
 def _coarse_legs(
-    classes: NDArray[np.uint8], body: NDArray[np.bool_], spacing_mm: tuple[float, float, float]
+    classes: NDArray[np.uint8],
+    body: NDArray[np.bool_],
+    spacing_mm: tuple[float, float, float],
+    femur_pairs: Mapping[int, tuple[float, float]],
+    n_apart: int,
 ) -> NDArray[np.uint8]:
     core = np.isin(classes, [CLASS_INDEX[name] for name in _CORE_CLASSES]) & body
     femur = (classes == CLASS_INDEX["femur"]) & body
     depth_mm = np.stack([ndimage.distance_transform_edt(_padded(p), sampling=spacing_mm[1:])[1:-1, 1:-1] for p in core])
     inner = depth_mm > _BRIDGE_MM
-    seeds = _femur_seeds(femur, spacing_mm)
-    if seeds is None:
-        seeds = _core_seeds(core, inner & core, femur, body, spacing_mm)
-    numbers = seeds
+    n_with_femur = int(femur.any(axis=(1, 2)).sum())
+    pairs = femur_pairs if len(femur_pairs) > _PAIRS_SHARE * n_with_femur else _predicted_pairs(femur, spacing_mm)
+    if pairs:
+        numbers = _femur_seeds(femur, pairs)
+    else:
+        numbers = np.zeros(core.shape, dtype=np.uint8)
+        low = np.s_[:n_apart]
+        numbers[low] = _core_seeds(core[low], (inner & core)[low], femur[low], body[low], spacing_mm)
     for domain in (inner | femur, core, body):
         numbers = _spread(numbers, domain | (numbers > 0))
     return _in_order_of_columns(numbers)
@@ -72,27 +98,35 @@ def _padded(plane: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.pad(plane, 1, mode="edge")
 
 
-def _femur_seeds(femur: NDArray[np.bool_], spacing_mm: tuple[float, float, float]) -> NDArray[np.uint8] | None:
-    """Numbered femurs when two are seen side by side on enough slices, else None."""
-    pixel_cm2 = spacing_mm[1] * spacing_mm[2] / 100
-    pairs: dict[int, tuple[float, float]] = {}
-    n_with_femur = 0
-    for index, plane in enumerate(femur):
-        pieces, n_pieces = ndimage.label(plane, structure=np.ones((3, 3)))
-        if n_pieces == 0:
-            continue
-        sizes = np.bincount(pieces.ravel())[1:]
-        large = [n + 1 for n in range(n_pieces) if sizes[n] * pixel_cm2 >= _SMALLEST_FEMUR_CM2]
-        n_with_femur += bool(large)
-        columns = [float(np.nonzero(pieces == n)[1].mean()) for n in large]
-        if len(columns) > 1 and (max(columns) - min(columns)) * spacing_mm[2] >= _FEMUR_GAP_MM:
-            pairs[index] = (min(columns), max(columns))
-    if len(pairs) < max(1, _TWO_FEMURS_SHARE * n_with_femur):
-        return None
+def _femur_seeds(femur: NDArray[np.bool_], pairs: Mapping[int, tuple[float, float]]) -> NDArray[np.uint8]:
+    """Femurs numbered by the side of the middle on which they lie; between slices with a pair it is interpolated."""
     known = sorted(pairs)
     middles = np.interp(np.arange(len(femur)), known, [sum(pairs[index]) / 2 for index in known])
     first = np.arange(femur.shape[2])[None, None, :] < middles[:, None, None]
     return np.where(femur, np.where(first, 1, 2), 0).astype(np.uint8)
+
+
+def _predicted_pairs(
+    femur: NDArray[np.bool_], spacing_mm: tuple[float, float, float]
+) -> dict[int, tuple[float, float]]:
+    """Columns of two predicted femurs by slice; none unless they are there on most of the lowest slices with one."""
+    pixel_cm2 = spacing_mm[1] * spacing_mm[2] / 100
+    pairs: dict[int, tuple[float, float]] = {}
+    seen: list[int] = []
+    for index, plane in enumerate(femur):
+        pieces, n_pieces = ndimage.label(plane, structure=np.ones((3, 3)))
+        sizes = np.bincount(pieces.ravel())
+        columns = [
+            float(np.nonzero(pieces == piece)[1].mean())
+            for piece in range(1, n_pieces + 1)
+            if sizes[piece] * pixel_cm2 >= _SMALLEST_FEMUR_CM2
+        ]
+        if columns:
+            seen.append(index)
+        if len(columns) > 1 and (max(columns) - min(columns)) * spacing_mm[2] >= _FEMUR_GAP_MM:
+            pairs[index] = (min(columns), max(columns))
+    lowest = seen[: max(1, round(_LOWEST_MM / spacing_mm[0]))]
+    return pairs if seen and sum(index in pairs for index in lowest) >= _LOWEST_SHARE * len(lowest) else {}
 
 
 def _core_seeds(
@@ -103,25 +137,25 @@ def _core_seeds(
     spacing_mm: tuple[float, float, float],
 ) -> NDArray[np.uint8]:
     """The main leg is 1; a piece of another leg without its femur is 2."""
-    pieces, n_pieces = ndimage.label(inner | (femur & core), structure=_ALL_NEIGHBOURS)
-    if n_pieces == 0:
-        pieces, n_pieces = ndimage.label(core, structure=_ALL_NEIGHBOURS)
+    thick = inner | (femur & core)
+    pieces, n_pieces = ndimage.label(thick if thick.any() else core, structure=_ALL_NEIGHBOURS)
     if n_pieces == 0:
         return np.zeros(core.shape, dtype=np.uint8)
     sizes = np.bincount(pieces.ravel(), minlength=n_pieces + 1)
-    femur_sizes = np.bincount(pieces[femur], minlength=n_pieces + 1)
+    femur_sizes = np.bincount(pieces[femur & core], minlength=n_pieces + 1)
     sizes[0] = femur_sizes[0] = 0
-    main = int(femur_sizes.argmax()) if femur_sizes.any() else int(sizes.argmax())
-    voxel_cm3 = float(np.prod(spacing_mm)) / 1000
+    main = pieces == int(femur_sizes.argmax() if femur_sizes.any() else sizes.argmax())
+    smallest = _SMALLEST_CORE_CM3 * 1000 / float(np.prod(spacing_mm))
     body_pieces = np.stack([ndimage.label(plane)[0] for plane in body])
-    seeds: NDArray[np.uint8] = (pieces == main).astype(np.uint8)
-    for piece in range(1, n_pieces + 1):
-        if piece == main or sizes[piece] * voxel_cm3 < _SMALLEST_CORE_CM3:
-            continue
-        if _is_other_leg(pieces == piece, pieces == main, body_pieces):
-            seeds[pieces == piece] = 2
-        else:
-            seeds[pieces == piece] = 1
+    seeds: NDArray[np.uint8] = main.astype(np.uint8)
+    for domain in (thick, core):  # thick pieces first; then what is thin and joined to none of them
+        reached = ndimage.binary_propagation(seeds > 0, structure=_ALL_NEIGHBOURS, mask=domain | (seeds > 0))
+        pieces, n_pieces = ndimage.label(domain & ~reached, structure=_ALL_NEIGHBOURS)
+        sizes = np.bincount(pieces.ravel(), minlength=n_pieces + 1)
+        for number in range(1, n_pieces + 1):
+            if sizes[number] >= smallest:
+                piece = pieces == number
+                seeds[piece] = 2 if _is_other_leg(piece, main, body_pieces) else 1
     return seeds
 
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from thighseg_core.body import body_box, body_mask
-from thighseg_core.checkpoint import load_checkpoint, read_card
+from thighseg_core.checkpoint import DEFAULT_MODEL, load_checkpoint, read_card
 from thighseg_core.labels import LabelMap
 from thighseg_core.legs import find_legs
 from thighseg_core.measurement import QualityFlag
 from thighseg_core.postprocess import refine
 from thighseg_core.preprocess import canonical_axes, canonical_geometry, cropped_geometry
 from thighseg_core.sides import name_sides, paint
-from thighseg_core.thigh import find_thigh
+from thighseg_core.thigh import find_thigh, without_groups
 from thighseg_core.volume import CTVolume
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Segmentation:
 
 
 def segment(
-    volume: CTVolume, *, model: str = "segformer", device: str = "auto", progress: Progress | None = None
+    volume: CTVolume, *, model: str = DEFAULT_MODEL, device: str = "auto", progress: Progress | None = None
 ) -> Segmentation:
     """Segment a CT with the shipped network `model` on `device` ("auto", "cpu" or "cuda").
 
@@ -95,9 +95,12 @@ def segment_with(
         flags += [_computing(note) for note in prediction.notes]
         classes = np.where(inside, prediction.classes, 0).astype(np.uint8)
         report("refine", 0.0)
-        evidence = find_thigh(classes, hu, spacing_mm=geometry.spacing_mm)
+        evidence = find_thigh(classes, hu, body=inside, spacing_mm=geometry.spacing_mm)
         if evidence.is_thigh:
-            legs = find_legs(classes, inside, spacing_mm=geometry.spacing_mm)
+            classes = without_groups(classes, evidence.beyond)
+            legs = find_legs(
+                classes, inside, spacing_mm=geometry.spacing_mm, femur_pairs=evidence.pairs, crotch=evidence.last
+            )
             classes = refine(classes, hu, legs.numbers, body=inside, spacing_mm=geometry.spacing_mm)
             sides = name_sides(classes, legs, geometry=cropped_geometry(geometry, box))
             labels[region] = paint(classes, legs, sides)
