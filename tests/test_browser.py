@@ -227,7 +227,7 @@ def test_a_series_goes_from_the_upload_to_the_csv_of_the_command_line(page: Page
     code = page.get_by_role("combobox", name="Subject code")
     code.fill("NEW-1")
     code.press("Enter")
-    expect(page.get_by_text("NEW-1")).to_be_visible()
+    expect(code).to_have_value("NEW-1")
     page.wait_for_function("() => !document.querySelector('[data-testid=stStatusWidget]')")
     page.get_by_role("button", name="Store and segment").click()
     expect(page.get_by_text("Stored as NEW-1, visit 1, and queued")).to_be_visible()

@@ -33,7 +33,7 @@ class Outcome:
 OPEN = Outcome("open")
 
 
-def series(ready: ReadySeries, *, upload: Upload, study: str, n_series: int) -> Outcome:
+def series(ready: ReadySeries, *, upload: Upload, study: str, model: str, n_series: int) -> Outcome:
     """Draw the series and say how far it is."""
     key = f"{upload.token}-{ready.candidate.key}"
     with st.container(border=n_series > 1):
@@ -46,8 +46,8 @@ def series(ready: ReadySeries, *, upload: Upload, study: str, n_series: int) -> 
                 st.fragment(_storing, run_every=_POLL_S)(work)
                 return OPEN
             if work is not None:
-                return _outcome(work, ready, key=key)
-            return _form(ready, key=key, study=study)
+                return _outcome(work, ready, key=key, model=model)
+            return _form(ready, key=key, study=study, model=model)
 
 
 def _describe(ready: ReadySeries) -> None:
@@ -63,7 +63,7 @@ def _describe(ready: ReadySeries) -> None:
         st.markdown(f":orange[:material/warning:] {words.plain(shell.sentence(warning))}")
 
 
-def _form(ready: ReadySeries, *, key: str, study: str) -> Outcome:
+def _form(ready: ReadySeries, *, key: str, study: str, model: str) -> Outcome:
     with cache.database().read() as session:
         study_id = next(
             (row["study_id"] for row in queries.rows(session, queries.studies()) if row["study"] == study), 0
@@ -83,7 +83,7 @@ def _form(ready: ReadySeries, *, key: str, study: str) -> Outcome:
     values = _fields(ready, key=key, known=known)
     if not st.button("Store and segment", type="primary", icon=":material/check:", key=f"go-{key}"):
         return OPEN
-    _submit(ready, key=key, values=values | {"study": study}, on_conflict="refuse")
+    _submit(ready, key=key, values=values | {"study": study}, model=model, on_conflict="refuse")
     return OPEN
 
 
@@ -133,7 +133,7 @@ def _fields(ready: ReadySeries, *, key: str, known: dict[str, Any]) -> dict[str,
     }  # fmt: skip
 
 
-def _submit(ready: ReadySeries, *, key: str, values: dict[str, Any], on_conflict: str) -> None:
+def _submit(ready: ReadySeries, *, key: str, values: dict[str, Any], model: str, on_conflict: str) -> None:
     """Check the entry, then store in the background."""
     try:
         entry = Entry(**values)
@@ -142,7 +142,7 @@ def _submit(ready: ReadySeries, *, key: str, values: dict[str, Any], on_conflict
         return
     database, settings = cache.database(), cache.settings()
     st.session_state[f"store-{key}"] = cache.in_background(
-        lambda: store_series(database, settings, ready.candidate, entry=entry, on_conflict=on_conflict)
+        lambda: store_series(database, settings, ready.candidate, entry=entry, model=model, on_conflict=on_conflict)
     )
     st.session_state[f"values-{key}"] = values
     st.rerun()
@@ -155,7 +155,7 @@ def _storing(work: Future[Stored]) -> None:
     st.markdown(":material/progress_activity: Removing identifiers and storing.")
 
 
-def _outcome(work: Future[Stored], ready: ReadySeries, *, key: str) -> Outcome:
+def _outcome(work: Future[Stored], ready: ReadySeries, *, key: str, model: str) -> Outcome:
     try:
         stored = work.result()
     except SubjectConflictError as error:
@@ -163,9 +163,9 @@ def _outcome(work: Future[Stored], ready: ReadySeries, *, key: str) -> Outcome:
         values = st.session_state[f"values-{key}"]
         with st.container(horizontal=True):
             if st.button("Keep what is stored", key=f"keep-{key}"):
-                _submit(ready, key=key, values=values, on_conflict="keep")
+                _submit(ready, key=key, values=values, model=model, on_conflict="keep")
             if st.button("Update with what I entered", key=f"update-{key}"):
-                _submit(ready, key=key, values=values, on_conflict="update")
+                _submit(ready, key=key, values=values, model=model, on_conflict="update")
             if st.button("Back to the form", key=f"back-{key}"):
                 del st.session_state[f"store-{key}"]
                 st.rerun()

@@ -180,7 +180,7 @@ def _changes(values: pd.DataFrame, measure: _Measure) -> None:
         left.plotly_chart(figure, config=_CHART, key="change", alt=f"{measure.axis} by visit, one line a subject")
         shown = table.assign(
             visits=[f"{first} → {last}" for first, last in zip(table["from_visit"], table["to_visit"], strict=True)],
-            same_coverage=table["same_coverage"].map({True: "yes", False: "NO"}),
+            same_coverage=table["same_coverage"].map({True: "same", False: "DIFFERENT"}),
         )
         right.dataframe(shown[list(_CHANGE_COLUMNS)], hide_index=True, column_config=_change_columns())
         n, median = table["subject_id"].nunique(), table["change_percent"].median()
@@ -211,7 +211,7 @@ def _change_columns() -> dict[str, object]:
         "change": number("Change", format="%+.1f", width="small"),
         "change_percent": number("%", format="%+.1f", width="small", help="Change in percent of the value before."),
         "same_coverage": st.column_config.TextColumn(
-            "Same length", help=f"Whether both scans cover the same length of leg, within {tolerance}."
+            "Length", help=f"Whether both scans cover the same length of leg, within {tolerance}."
         ),
     }
 

@@ -39,7 +39,7 @@ def _first_steps() -> None:
         st.subheader("Nothing here yet", anchor=False)
         st.markdown(
             "1. **Upload** a CT of the thighs: a DICOM folder, a zip of one, or a NIfTI file. "
-            "Names and dates are removed on entry.\n"
+            "Names and other identifiers are removed on entry.\n"
             "2. The scan is **segmented** in the background; the page may be closed meanwhile.\n"
             "3. **Look** at the result in the viewer, approve it or reject it.\n"
             "4. Compare subjects on the **cohort** page and **export** the numbers as CSV."

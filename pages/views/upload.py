@@ -23,13 +23,14 @@ def page() -> None:
         "identifiers are removed when a scan is stored; the uploaded original is then deleted.",
     )
     _messages()
-    study = _study()
+    with st.container(horizontal=True):
+        study, model = _study(), _model()
     _uploader()
     uploads = open_uploads(cache.settings())
     if uploads:
         st.subheader("Waiting to be stored", anchor=False)
     for upload in reversed(uploads):
-        _upload(upload, study)
+        _upload(upload, study=study, model=model)
 
 
 def _messages() -> None:
@@ -58,6 +59,21 @@ def _study() -> str:
     return str(chosen or names[0])
 
 
+def _model() -> str:
+    """The network of the jobs to come; asked only where there is a choice."""
+    names = [card.network for card in cache.model_cards()]
+    default = cache.settings().default_model
+    if len(names) < 2:
+        return default
+    return st.selectbox(
+        "Network",
+        names,
+        index=names.index(default) if default in names else 0,
+        help="Numbers of different networks should not be mixed in a study; see About for how each was tested.",
+        width=240,
+    )
+
+
 def _uploader() -> None:
     ways = {"files": "Files or zip", "folder": "Whole folder"}
     way = st.segmented_control(
@@ -82,7 +98,7 @@ def _uploader() -> None:
     st.rerun()
 
 
-def _upload(upload: Upload, study: str) -> None:
+def _upload(upload: Upload, *, study: str, model: str) -> None:
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
             files = f"{upload.n_files} file{'s' if upload.n_files > 1 else ''}"
@@ -104,7 +120,7 @@ def _upload(upload: Upload, study: str) -> None:
             st.error(shell.sentence(str(error)), icon=":material/error:")
             return
         outcomes = [
-            series_form.series(ready, upload=upload, study=study, n_series=len(inspection.ready))
+            series_form.series(ready, upload=upload, study=study, model=model, n_series=len(inspection.ready))
             for ready in inspection.ready
         ]
         _rejected(inspection.rejected, nothing_else=not inspection.ready)
