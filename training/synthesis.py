@@ -20,6 +20,7 @@ from training.randomness import Draw
 
 FEMUR, OTHER_BONE, DEEP = (STRUCTURE_NAMES.index(name) for name in ("femur", "other_bone", "deep"))
 MUSCLE_CLASS = torch.tensor([CLASS_INDEX[STRUCTURES[name][0]] for name in STRUCTURE_NAMES[:N_MUSCLES]])
+CORDS = [STRUCTURE_NAMES.index(name) for name in ("gracilis", "semitendinosus")]
 FAR_MM = 200.0
 NEAR_EDGE_MM = 10.0
 
@@ -37,6 +38,10 @@ class AnatomyRange:
     muscle_growth_mm: float = 1.1  # sd, each muscle by itself
     muscle_shift_mm: float = 2.5  # sd, each muscle by itself, in the plane
     muscle_level: float = 0.012  # sd of the level that each muscle is taken from, around the slice's
+    cord_reach: tuple[float, float] = (0.0, 0.0)  # by how much of the femur gracilis and semitendinosus reach lower
+    artery_mm: tuple[float, float] = (2.4, 4.6)  # radii
+    vein_mm: tuple[float, float] = (2.8, 6.0)
+    vessel_shift_mm: float = 1.5  # sd, where the femoral vessels lie
     subcutaneous_mm: tuple[float, float] = (3.0, 34.0)
     two_legs: float = 0.5  # probability that the other leg is in the picture
     leg_gap_mm: tuple[float, float] = (-12.0, 40.0)
@@ -89,6 +94,8 @@ class Atlas:
         """
         levels = level[:, None] + draw.normal(0, ranges.muscle_level, len(STRUCTURE_NAMES))
         levels[:, N_MUSCLES:] = level[:, None]
+        # The bellies of these two reach lower in most people than in the two of the atlas (reference slices).
+        levels[:, CORDS] -= draw.uniform(*ranges.cord_reach, len(CORDS)) * (level[:, None] > 0.5)
         shift = (draw.normal(0, ranges.muscle_shift_mm, N_MUSCLES, 2) / PIXEL_MM).round().int().tolist()
         units = torch.full((len(STRUCTURE_NAMES), 1, 1), UNIT_MM)
         units[DEEP] = DEEP_UNIT_MM
@@ -219,11 +226,11 @@ def _one_leg(
         reach = torch.hypot(delta[..., 0] * oval, delta[..., 1] / oval) * scale[:, None, None]
         return (reach - radius[:, None, None])[:, None]
 
-    artery = tube(points[:, 0], draw.uniform(2.4, 4.6), 1.5)
+    artery = tube(points[:, 0], draw.uniform(*ranges.artery_mm), ranges.vessel_shift_mm)
     around = draw.uniform(0, 2 * torch.pi)
     apart = draw.uniform(6.0, 9.0)
     beside = torch.stack([torch.sin(around), torch.cos(around)], dim=1) * apart[:, None]
-    vein = tube(points[:, 0] + beside, draw.uniform(2.8, 6.0), 0.5)
+    vein = tube(points[:, 0] + beside, draw.uniform(*ranges.vein_mm), ranges.vessel_shift_mm / 3)
     nerve = tube(points[:, 1], draw.uniform(2.0, 4.5), 1.5)
     deep_vessel = tube(points[:, 2], draw.uniform(1.0, 3.2), 2.5)
     # The great saphenous vein: in the fat of the inner side.
