@@ -99,7 +99,7 @@ def _native_classes(probability: Tensor, shape: tuple[int, int]) -> NDArray[np.u
     native = F.interpolate(small, size=shape, mode="bilinear", align_corners=False)[0]
     if native.device.type == "cpu":
         return np.asarray(native.numpy().argmax(axis=0), dtype=np.uint8)
-    return np.asarray(native.argmax(dim=0).to(torch.uint8).cpu().numpy())
+    return np.asarray(native.argmax(dim=0).cpu().numpy(), dtype=np.uint8)
 
 
 def _network_images(slab: NDArray[Any], shape: tuple[int, int], preprocessing: Preprocessing) -> Tensor:
