@@ -142,8 +142,10 @@ def defines_labels(parsed: ast.Module) -> list[str]:
     return found
 
 
-def _functions(parsed: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    for node in ast.walk(parsed):
+def _functions(parsed: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Functions of the module and methods of its classes; a function inside a function is nobody's interface."""
+    classes = [node for node in ast.walk(parsed) if isinstance(node, ast.ClassDef)]
+    for node in (statement for scope in (parsed, *classes) for statement in scope.body):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             yield node
 
@@ -211,7 +213,7 @@ def watch(event, args):
     here = os.path.abspath(str(args[0])) if args and event in ("open", "os.mkdir") else ""
     writes = event == "open" and isinstance(args[1], str) and any(c in args[1] for c in "wax+")
     ours = here.startswith((os.getcwd(), {str(ROOT)!r})) and "__pycache__" not in here
-    if event in ("sqlite3.connect", "socket.connect", "socket.bind") or (ours and (writes or event == "os.mkdir")):
+    if event in ("sqlite3.connect", "socket.connect") or (ours and (writes or event == "os.mkdir")):
         seen.append(f"{{current}}: {{event}} {{here}}")
 sys.dont_write_bytecode = True
 sys.addaudithook(watch)

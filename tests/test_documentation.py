@@ -19,7 +19,7 @@ from db.engine import open_database
 from db.models import Study
 from pages.parts.exports import SCAN_COLUMN_DESCRIPTIONS
 from thighseg_core import __version__, cli, export, labels, metrics
-from thighseg_core.checkpoint import WEIGHTS_FOLDER, available_models, read_card
+from thighseg_core.checkpoint import DEFAULT_MODEL, WEIGHTS_FOLDER, available_models, read_card
 from thighseg_core.networks import NETWORKS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -101,7 +101,10 @@ def test_the_command_lines_of_the_readme_are_understood() -> None:
 
 
 def test_the_readme_names_the_choices_of_the_command_line() -> None:
-    assert f"--model {'|'.join(cli.MODELS)}`" in read("README.md")
+    named = re.search(r"--model ([a-z|-]+)`", read("README.md"))
+    assert named
+    assert set(named[1].split("|")) == set(cli.MODELS)
+    assert named[1].split("|")[0] == DEFAULT_MODEL
     assert f"--device {'|'.join(cli.DEVICES)}`" in read("README.md")
     assert set(cli.MODELS) == set(NETWORKS)
 
@@ -240,6 +243,11 @@ def test_every_column_of_an_import_list_is_documented(name: str) -> None:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_is_documented(name: str) -> None:
     assert f"`{name}`" in read("docs/models.md")
+
+
+def test_the_default_network_is_named_where_people_look() -> None:
+    assert f"The default is `{DEFAULT_MODEL}`." in read("docs/models.md")
+    assert f"| `THIGHSEG_MODEL` | `{DEFAULT_MODEL}` |" in read("docs/operations.md")
 
 
 @pytest.mark.parametrize("name", available_models())
