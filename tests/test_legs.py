@@ -103,6 +103,25 @@ def test_a_touching_piece_of_the_other_leg_is_another_leg_as_well():
     assert min(_agree(labels, found.numbers)) > 0.97
 
 
+def test_a_sliver_of_skin_and_fat_beyond_air_is_another_leg_as_well():
+    labels, found = _find(grid((12, 90, 90)), (Leg("left", 45.0), Leg("right", -157.0)))
+    assert set(np.unique(labels[_of_side(labels, "right")])) == {16}  # subcutaneous only
+    assert found.count == 2
+    assert min(_agree(labels, found.numbers)) == 1.0
+
+
+def test_legs_joined_by_the_pelvis_are_told_apart_below_the_crotch():
+    geometry = grid((12, 90, 90))
+    labels = truth(geometry, (Leg("left", 45.0), Leg("right", -110.0))).labels
+    classes = class_of_label()[labels]
+    body = labels > 0
+    body[8:, 30:60] = True
+    classes[8:, 30:60] = np.where(classes[8:, 30:60] == 0, ADDUCTOR, classes[8:, 30:60])
+    found = find_legs(classes, body, spacing_mm=geometry.spacing_mm, crotch=6)
+    assert found.count == 2
+    assert min(_agree(labels[:8], found.numbers[:8])) == 1.0
+
+
 def test_a_muscle_that_came_off_stays_with_its_leg():
     labels, _ = _find(grid((12, 90, 90)), (Leg("left", 0.0),))
     classes = class_of_label()[labels]

@@ -115,7 +115,7 @@ def test_a_gap_of_two_slices_does_not_end_a_run():
     classes[[1, 2, 6, 7, 8, 9, 10, 11]] = 0
     evidence = _judge(classes, hu)
     assert evidence.is_thigh
-    assert evidence.last == 5
+    assert evidence.crotch == 2  # the run ends on slice 5; never below its half
 
 
 def test_a_scan_of_one_slice_may_be_a_thigh():

@@ -262,7 +262,7 @@ def test_the_shipped_network_killed_in_mid_scan_repeats_it_and_stores_what_the_c
 ) -> None:
     settings = Settings(data_dir=tmp_path / "data", default_device="cpu")
     database = open_database(settings.database_path)
-    legs = thigh_scan(Person(sex="female", seed=3), Acquisition(slice_mm=10.0, levels=(0.2, 0.8)))
+    legs = thigh_scan(Person(sex="female", seed=3), Acquisition(slice_mm=12.0, pixel_mm=1.6, levels=(0.3, 0.7)))
     files = write_ct_series(tmp_path / "dicom", legs.attenuation_hu, legs.geometry.affine, patient_name=PATIENT_NAME)
     store_upload(database, settings, upload_files(settings, files))
     place = Place(settings=settings, database=database, started=[])
@@ -272,7 +272,7 @@ def test_the_shipped_network_killed_in_mid_scan_repeats_it_and_stores_what_the_c
         os.killpg(worker.pid, signal.SIGKILL)
         worker.wait()
         assert (place.job().status, place.runs()) == ("running", [])
-        assert place.start(DEFAULT_ANALYSIS, "--once").wait(240) == 0
+        assert place.start(DEFAULT_ANALYSIS, "--once").wait(400) == 0
     finally:
         place.end()
     (run,) = place.runs()

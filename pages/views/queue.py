@@ -51,7 +51,7 @@ def _board(live_before: bool) -> None:
             _failed(job)
     if ended:
         st.subheader("Finished", anchor=False)
-        rows = st.container(border=True, gap=None)
+        rows = st.container(border=True, gap="xsmall")
         for job in ended[:_ENDED_SHOWN]:
             with rows.container(horizontal=True, vertical_alignment="center"):
                 _ended(job)
