@@ -21,6 +21,7 @@ _CORE_CLASSES = ("extensor", "flexor", "adductor", "sartorius", "femur", "interm
 _BRIDGE_MM = 6.0  # contact between two cores up to twice this thickness is cut
 _SMALLEST_CORE_CM3 = 2.0  # a smaller core is no second leg
 _SMALLEST_FEMUR_CM2 = 1.0  # on one slice
+_SMALLEST_SLIVER_CM2 = 1.0  # on one slice
 _FEMUR_GAP_MM = 60.0  # two femurs are further apart; a patella or a fibula is nearer to its own
 _PAIRS_SHARE = 0.2  # two shafts on so many of the slices make two legs
 _LOWEST_MM = 40.0  # without any: two predicted femurs on most of the lowest slices that show one; higher up
@@ -156,7 +157,21 @@ def _core_seeds(
             if sizes[number] >= smallest:
                 piece = pieces == number
                 seeds[piece] = 2 if _is_other_leg(piece, main, body_pieces) else 1
+    pixel_cm2 = spacing_mm[1] * spacing_mm[2] / 100
+    seeds[_cut_beyond_air(main, body_pieces, smallest_pixels=_SMALLEST_SLIVER_CM2 / pixel_cm2)] = 2
     return seeds
+
+
+def _cut_beyond_air(main: NDArray[np.bool_], body_pieces: NDArray[Any], *, smallest_pixels: float) -> NDArray[np.bool_]:
+    """Parts of the body that air parts from the main leg and the right or left edge of the image cuts: of the other
+    leg often only skin and fat are in the picture."""
+    found = np.zeros(main.shape, dtype=bool)
+    for index, pieces in enumerate(body_pieces):
+        if main[index].any():
+            sizes = np.bincount(pieces.ravel())
+            candidates = set(np.unique(pieces[:, [0, -1]])) - set(np.unique(pieces[main[index]])) - {0}
+            found[index] = np.isin(pieces, [number for number in candidates if sizes[number] >= smallest_pixels])
+    return found
 
 
 def _is_other_leg(piece: NDArray[np.bool_], main: NDArray[np.bool_], body_pieces: NDArray[Any]) -> bool:

@@ -34,6 +34,7 @@ _RUN_MM = 20.0  # a shaft is followed for at least so long, or over half of a sh
 _CUT_WEIGHT = 0.4  # a slice with a cut bone says less: it takes 50 mm of them
 _GAP_MM = 12.0  # slices without it that do not end a run (calcified masses, metal)
 _BELOW_SHAFT_MM = 70.0  # knee joint, below the last slice on which the femur has the size of a shaft
+_CROTCH_MM = 40.0  # the femur has the size of a shaft up to the lesser trochanter, about so far above the crotch
 _ABOVE_SHAFT_MM = 130.0  # iliac spine, origin of the sartorius
 
 
@@ -41,7 +42,8 @@ _ABOVE_SHAFT_MM = 130.0  # iliac spine, origin of the sartorius
 class ThighEvidence:
     """shaft: (K,) slices that show the shaft of a femur with muscle around it. is_thigh: whether the series shows a
     thigh; `reason` says why not. beyond: (K,) slices below the knee or above the hip, where there is no thigh muscle.
-    pairs: slices with two shafts -> their columns. last: the last slice of the longest run of shafts, near the crotch.
+    pairs: slices with two shafts -> their columns. crotch: the last
+    slice on which legs are surely apart, some way below the end of the longest run of shafts.
     """
 
     shaft: NDArray[np.bool_]
@@ -49,7 +51,7 @@ class ThighEvidence:
     beyond: NDArray[np.bool_]
     reason: str = ""
     pairs: dict[int, tuple[float, float]] = field(default_factory=dict)
-    last: int | None = None
+    crotch: int | None = None
 
 
 def find_thigh(
@@ -82,12 +84,13 @@ def find_thigh(
     if muscle_cm2 < _MUSCLE_CM2:
         reason = f"the bone has {muscle_cm2:.0f} cm2 of lean tissue around it, a thigh at least {_MUSCLE_CM2:.0f} cm2"
         return ThighEvidence(shaft, False, none, reason)
+    crotch = max(last // 2, last - round(_CROTCH_MM / spacing_mm[0]))
     pairs = {
         index: (found[0].centre_mm[1] / spacing_mm[2], found[1].centre_mm[1] / spacing_mm[2])
         for index, found in enumerate(femurs)
         if len(found) == 2 and shaft[index]
     }
-    return ThighEvidence(shaft, True, _beyond(shaft, bones, spacing_mm[0]), pairs=pairs, last=last)
+    return ThighEvidence(shaft, True, _beyond(shaft, bones, spacing_mm[0]), pairs=pairs, crotch=crotch)
 
 
 def without_groups(classes: NDArray[np.uint8], beyond: NDArray[np.bool_]) -> NDArray[np.uint8]:
