@@ -277,7 +277,7 @@ def test_the_shipped_network_killed_in_mid_scan_repeats_it_and_stores_what_the_c
         place.end()
     (run,) = place.runs()
     assert (place.job().status, place.job().attempts, run.model_name) == ("done", 2, DEFAULT_MODEL)
-    assert set(run.seconds) == {"segment", "measure"}
+    assert {"segment", "measure"} <= set(run.seconds)
 
     volume = load_series(find_series(tmp_path / "dicom", work_dir=tmp_path / "work").series[0])
     stages: set[str] = set()
