@@ -47,6 +47,24 @@ def change_card(folder: Path, **values: object) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | values))
 
 
+def test_running_variances_beyond_half_precision_survive(tmp_path: Path) -> None:
+    network = build_network("manet")
+    name, buffer = next((n, b) for n, b in network.named_buffers() if n.endswith("running_var"))
+    buffer.fill_(1e6)  # float16 ends at 65504; a network whose variances became infinite predicted nothing at all
+    save_checkpoint(network, ModelCard(network="manet", version="1"), tmp_path / "manet")
+    loaded = load_checkpoint("manet", device="cpu", folder=tmp_path).network
+    assert torch.equal(dict(loaded.named_buffers())[name], buffer)
+
+
+def test_a_network_with_values_that_are_not_finite_is_not_stored(tmp_path: Path) -> None:
+    network = build_network("segformer")
+    with torch.no_grad():
+        next(network.parameters()).fill_(float("nan"))
+    with pytest.raises(ModelError, match="not finite"):
+        save_checkpoint(network, ModelCard(network="segformer", version="1"), tmp_path / "segformer")
+    assert not (tmp_path / "segformer").exists()
+
+
 def test_a_missing_model_names_those_that_are_there(stored: Path) -> None:
     assert available_models(folder=stored) == ("segformer",)
     with pytest.raises(ModelError, match=r"no trained weights for 'manet'.*available: segformer"):

@@ -129,14 +129,21 @@ def _load(model_name: str, device: str, folder: Path) -> Model:
 
 
 def save_checkpoint(network: nn.Module, card: ModelCard, folder: Path) -> ModelCard:
-    """Write both files into `folder`; floating tensors as float16. Returns the card with the digest filled in."""
+    """Write both files into `folder`. Returns the card with the digest filled in.
+
+    Parameters are stored as float16; buffers (running means and variances, which exceed its range) as they are.
+    Raises ModelError when a value is not finite, before anything is written.
+    """
     import torch
     from safetensors.torch import save
 
+    parameters = {name for name, _ in network.named_parameters()}
     tensors = {
-        name: (tensor.half() if tensor.dtype == torch.float32 else tensor).detach().cpu().contiguous()
+        name: (tensor.half() if name in parameters else tensor).detach().cpu().contiguous()
         for name, tensor in network.state_dict().items()
     }
+    if broken := [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]:
+        raise ModelError(f"{len(broken)} tensors are not finite ({broken[0]}, ...); the network was not stored")
     raw = save(tensors)
     values = asdict(card) | {"weights_sha256": hashlib.sha256(raw).hexdigest()}
     folder.mkdir(parents=True, exist_ok=True)
