@@ -103,13 +103,14 @@ def train(config: TrainConfig, *, atlas: Atlas, run: Path, resume: bool, device:
         atlas, config, n=config.validation_slices, generator=torch.Generator().manual_seed(VALIDATION_SEED)
     )
     images, labels = (part.to(device) for part in validation)
-    start, best, seconds = 0, 0.0, 0.0
+    start, best, seconds = 0, -1.0, 0.0
     if resume and (run / "last.pt").is_file():
         state = torch.load(run / "last.pt", weights_only=True, map_location=device)
         network.load_state_dict(state["network"])
         averaged.load_state_dict(state["averaged"])
         optimiser.load_state_dict(state["optimiser"])
         generator.set_state(state["generator"].cpu())
+        torch.set_rng_state(state["dropout"].cpu())
         start, best, seconds = state["step"], state["best"], state["seconds"]
     began, running = time.monotonic() - seconds, 0.0
     half = torch.autocast(device_type=device, dtype=torch.bfloat16, enabled=device == "cuda")
@@ -153,6 +154,7 @@ def train(config: TrainConfig, *, atlas: Atlas, run: Path, resume: bool, device:
             "averaged": averaged.state_dict(),
             "optimiser": optimiser.state_dict(),
             "generator": generator.get_state(),
+            "dropout": torch.get_rng_state(),
             "step": step + 1,
             "best": best,
             "seconds": seconds,

@@ -1,0 +1,82 @@
+"""The training loop: what it minimises, how it schedules, what it keeps, and that it goes on where it stopped."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from thighseg_core.checkpoint import Preprocessing, load_checkpoint
+from training.compact import load_shipped
+from training.config import TrainConfig, read_config
+from training.synthesis import Atlas
+from training.train import is_best, learning_rate_at, loss_of, train, validate
+
+CONFIGS = Path(__file__).parents[1] / "training" / "configs"
+TINY = TrainConfig(
+    network="segformer", steps=2, batch_size=2, image_pixels=64, warmup_steps=1, validate_every=1,
+    validation_slices=2, threads=1, preprocessing=Preprocessing(spacing_mm=3.0),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.name)
+def test_every_configuration_in_the_repository_is_valid(path: Path) -> None:
+    assert read_config(path).steps > 0
+
+
+def test_an_unknown_key_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "typo.toml"
+    path.write_text('network = "manet"\n[render]\nnoise = 3\n')
+    with pytest.raises(ValueError, match=r"\[render\]: unknown keys noise; known are"):
+        read_config(path)
+
+
+def test_the_learning_rate_warms_up_peaks_and_ends_at_a_hundredth() -> None:
+    config = replace(TINY, steps=1100, warmup_steps=100, learning_rate=0.5)
+    assert learning_rate_at(0, config) == pytest.approx(0.005)
+    assert learning_rate_at(100, config) == pytest.approx(0.5)
+    assert learning_rate_at(600, config) == pytest.approx(0.5 * (0.01 + 0.99 * 0.5))  # half way down the cosine
+    assert learning_rate_at(1100, config) == pytest.approx(0.005)
+
+
+def test_a_perfect_prediction_has_no_loss_and_a_wrong_one_has() -> None:
+    labels = torch.tensor([[[0, 1], [2, 0]]])
+    perfect = torch.nn.functional.one_hot(labels, 10).movedim(-1, 1).float() * 50
+    assert float(loss_of(perfect, labels)) == pytest.approx(0, abs=1e-4)
+    assert float(loss_of(perfect.roll(1, dims=1), labels)) > 10
+
+
+def test_validation_counts_overlap_as_dice() -> None:
+    labels = torch.zeros(1, 4, 4, dtype=torch.int64)
+    labels[0, 0] = 1  # four pixels of extensor
+    predicted = torch.zeros(1, 10, 4, 4)
+    predicted[:, 1, 0, :2] = 9.0  # two of them found, and two pixels elsewhere painted
+    predicted[:, 1, 3, :2] = 9.0
+    predicted[:, 0] += 1.0
+
+    class Fixed(torch.nn.Module):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:  # noqa: ARG002 - it sees the image and does not care
+            return predicted
+
+    scores = validate(Fixed(), torch.zeros(1, 1, 4, 4), labels, batch_size=1)
+    assert scores["extensor"] == pytest.approx(2 * 2 / (4 + 4))
+
+
+def test_only_a_finite_better_validation_is_the_best() -> None:
+    assert is_best({"mean": 0.5}, 0.4)
+    assert not is_best({"mean": 0.4}, 0.4)
+    assert not is_best({"mean": float("nan")}, 0.0)
+
+
+def test_an_interrupted_run_goes_on_and_ends_with_the_weights_of_an_uninterrupted_one(tmp_path: Path) -> None:
+    atlas = Atlas(load_shipped()[:1])
+    train(TINY, atlas=atlas, run=tmp_path / "whole", resume=False, device="cpu")
+    train(replace(TINY, stop_after=1), atlas=atlas, run=tmp_path / "parts", resume=True, device="cpu")
+    train(TINY, atlas=atlas, run=tmp_path / "parts", resume=True, device="cpu")
+    whole, parts = (torch.load(tmp_path / name / "last.pt", weights_only=True) for name in ("whole", "parts"))
+    assert (whole["step"], parts["step"]) == (2, 2)
+    assert all(torch.equal(whole["network"][key], parts["network"][key]) for key in whole["network"])
+    lines = [json.loads(line) for line in (tmp_path / "parts" / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2]
+    assert load_checkpoint("best", device="cpu", folder=tmp_path / "parts").card.training["steps"] in (1, 2)
