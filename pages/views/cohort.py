@@ -183,10 +183,9 @@ def _changes(values: pd.DataFrame, measure: _Measure) -> None:
             same_coverage=table["same_coverage"].map({True: "same", False: "DIFFERENT"}),
         )
         right.dataframe(shown[list(_CHANGE_COLUMNS)], hide_index=True, column_config=_change_columns())
-        n, median = table["subject_id"].nunique(), table["change_percent"].median()
-        right.caption(
-            f"{n} subject{'s' if n != 1 else ''}; median change {median:+.1f} %, each visit against the first."
-        )
+        n, percent = table["subject_id"].nunique(), table["change_percent"].dropna()
+        median = f"; median change {percent.median():+.1f} %" if len(percent) else ""
+        right.caption(f"{n} subject{'s' if n != 1 else ''}{median}; each visit against the subject's first.")
         if not table["same_coverage"].all():
             right.warning(
                 f"{int((~table['same_coverage']).sum())} of these changes compare scans of different lengths of the "
