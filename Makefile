@@ -7,7 +7,7 @@ PORT ?= 8501
 DATA ?= $(or $(THIGHSEG_DATA),data)
 DEMO_DATA ?= data/demo
 OUT ?= out
-NETWORK ?= segformer
+NETWORK ?= manet
 SURFACES ?= ../shared/data/visible_human_surfaces
 # Where pip takes PyTorch from; empty means PyPI. README.md, "Installing", names the index of the CPU-only builds.
 TORCH_INDEX_URL ?=
@@ -65,9 +65,15 @@ bench: setup ## time measuring a large scan; with SCAN=folder also that scan fro
 	$(PY) -m tests.benchmarks.measure_large_scan
 	@if [ -n "$(SCAN)" ]; then bash -c 'time $(PY) -m thighseg_core segment "$$1" --output "$(OUT)/bench"' bench "$(SCAN)"; fi
 
-train: setup ## train and ship one network (NETWORK=segformer SURFACES=folder with the muscle surfaces)
-	@test -d cache/atlas || $(PY) -m training.atlas --surfaces $(SURFACES) --output cache/atlas
-	$(PY) -m training.train training/configs/$(NETWORK).toml --run runs/$(NETWORK) --resume --ship
+train: setup ## train and ship one network (NETWORK=manet SURFACES=folder with the muscle surfaces)
+	@test -d cache/atlas || $(PY) -m training.atlas --surfaces "$(SURFACES)" --output cache/atlas
+	@for stage in $(NETWORK)-1 $(NETWORK)-2 $(NETWORK); do \
+		test -f training/configs/$$stage.toml || continue; \
+		$(PY) -m training.train training/configs/$$stage.toml --run runs/$$stage --resume || exit 1; \
+		cp runs/$$stage/log.jsonl training/logs/$$stage.jsonl; \
+	done
+	@mkdir -p thighseg_core/weights/$(NETWORK)
+	cp runs/$(NETWORK)/best/* thighseg_core/weights/$(NETWORK)/
 
 clean: ## remove .venv and caches; data, out and runs stay
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis

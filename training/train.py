@@ -3,7 +3,7 @@
     python -m training.train training/configs/segformer.toml --atlas cache/atlas --run runs/segformer [--resume]
 
 Writes into the run folder: `last.pt` (everything needed to resume), `best/` (the shipped form of the best weights by
-synthetic validation), `log.jsonl` (one line a validation). `--ship` copies `best/` to thighseg_core/weights.
+synthetic validation), `log.jsonl` (one line a validation).
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import argparse
 import copy
 import json
 import math
-import shutil
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -21,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from thighseg_core.checkpoint import WEIGHTS_FOLDER, ModelCard, load_checkpoint, save_checkpoint
+from thighseg_core.checkpoint import ModelCard, load_checkpoint, save_checkpoint
 from thighseg_core.labels import CLASSES
 from thighseg_core.manifest import git_commit, utc_now
 from thighseg_core.networks import build_network
@@ -190,11 +189,8 @@ if __name__ == "__main__":
     parser.add_argument("--atlas", type=Path, default=Path("cache/atlas"))
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--ship", action="store_true", help="copy the best weights to thighseg_core/weights when done")
     arguments = parser.parse_args()
     chosen = read_config(arguments.config)
     legs = tuple(AtlasLeg.load(path) for path in sorted(arguments.atlas.glob("*.npz")))
     on = "cuda" if torch.cuda.is_available() else "cpu"
     train(chosen, atlas=Atlas(legs), run=arguments.run, resume=arguments.resume, device=on)
-    if arguments.ship:
-        shutil.copytree(arguments.run / "best", WEIGHTS_FOLDER / chosen.network, dirs_exist_ok=True)
