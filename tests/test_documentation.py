@@ -82,7 +82,7 @@ def test_every_make_command_in_a_document_is_a_target(document: Path) -> None:
 
 
 def test_the_readme_shows_the_two_commands() -> None:
-    assert {"make demo", "make app"} <= set(re.findall(r"^(make \w+)", code_of("README.md"), re.MULTILINE))
+    assert {"make demo", "make test"} <= set(re.findall(r"^(make \w+)", code_of("README.md"), re.MULTILINE))
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=document_id)

@@ -20,7 +20,7 @@ from training.randomness import Draw
 
 FEMUR, OTHER_BONE, DEEP = (STRUCTURE_NAMES.index(name) for name in ("femur", "other_bone", "deep"))
 MUSCLE_CLASS = torch.tensor([CLASS_INDEX[STRUCTURES[name][0]] for name in STRUCTURE_NAMES[:N_MUSCLES]])
-CORDS = [STRUCTURE_NAMES.index(name) for name in ("gracilis", "semitendinosus")]
+GRACILIS, SEMITENDINOSUS = (STRUCTURE_NAMES.index(name) for name in ("gracilis", "semitendinosus"))
 FAR_MM = 200.0
 NEAR_EDGE_MM = 10.0
 
@@ -38,7 +38,8 @@ class AnatomyRange:
     muscle_growth_mm: float = 1.1  # sd, each muscle by itself
     muscle_shift_mm: float = 2.5  # sd, each muscle by itself, in the plane
     muscle_level: float = 0.012  # sd of the level that each muscle is taken from, around the slice's
-    cord_reach: tuple[float, float] = (0.0, 0.0)  # by how much of the femur gracilis and semitendinosus reach lower
+    gracilis_reach: tuple[float, float] = (0.0, 0.0)  # by how much of the femur these reach lower than in the atlas
+    semitendinosus_reach: tuple[float, float] = (0.0, 0.0)
     artery_mm: tuple[float, float] = (2.4, 4.6)  # radii
     vein_mm: tuple[float, float] = (2.8, 6.0)
     vessel_shift_mm: float = 1.5  # sd, where the femoral vessels lie
@@ -95,7 +96,8 @@ class Atlas:
         levels = level[:, None] + draw.normal(0, ranges.muscle_level, len(STRUCTURE_NAMES))
         levels[:, N_MUSCLES:] = level[:, None]
         # The bellies of these two reach lower in most people than in the two of the atlas (reference slices).
-        levels[:, CORDS] -= draw.uniform(*ranges.cord_reach, len(CORDS)) * (level[:, None] > 0.5)
+        for muscle, reach in ((GRACILIS, ranges.gracilis_reach), (SEMITENDINOSUS, ranges.semitendinosus_reach)):
+            levels[:, muscle] -= draw.uniform(*reach) * (level > 0.5)
         shift = (draw.normal(0, ranges.muscle_shift_mm, N_MUSCLES, 2) / PIXEL_MM).round().int().tolist()
         units = torch.full((len(STRUCTURE_NAMES), 1, 1), UNIT_MM)
         units[DEEP] = DEEP_UNIT_MM
