@@ -40,11 +40,10 @@ def test_fat_at_the_edge_of_a_mask_goes_back_to_the_fat(too_wide):
     assert (_refine(classes, hu) == truth).all()
 
 
-@pytest.mark.parametrize("too_narrow", [1, 2])
-def test_a_rim_of_muscle_that_was_missed_is_taken_in(too_narrow):
+def test_a_rim_of_muscle_that_was_missed_is_taken_in():
     truth, hu = _slice()
     classes = np.full_like(truth, SUB)
-    classes[20 + too_narrow : 40 - too_narrow, 20 + too_narrow : 40 - too_narrow] = EXT
+    classes[21:39, 21:39] = EXT
     refined = _refine(classes, hu)
     assert (refined == EXT).sum() >= 0.97 * (truth == EXT).sum()  # corners lie four steps away
     assert not (refined == EXT)[truth != EXT].any()
