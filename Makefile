@@ -67,7 +67,7 @@ bench: setup ## time measuring a large scan; with SCAN=folder also that scan fro
 
 train: setup ## train and ship one network (NETWORK=manet SURFACES=folder with the muscle surfaces)
 	@test -d cache/atlas || $(PY) -m training.atlas --surfaces "$(SURFACES)" --output cache/atlas
-	@for stage in $(NETWORK)-1 $(NETWORK)-2 $(NETWORK)-3 $(NETWORK); do \
+	@for stage in $(NETWORK)-1 $(NETWORK)-2 $(NETWORK)-3 $(NETWORK)-4 $(NETWORK); do \
 		test -f training/configs/$$stage.toml || continue; \
 		$(PY) -m training.train training/configs/$$stage.toml --run runs/$$stage --resume || exit 1; \
 		cp runs/$$stage/log.jsonl training/logs/$$stage.jsonl; \

@@ -43,8 +43,19 @@ def test_the_learning_rate_warms_up_peaks_and_ends_at_a_hundredth() -> None:
 def test_a_perfect_prediction_has_no_loss_and_a_wrong_one_has() -> None:
     labels = torch.tensor([[[0, 1], [2, 0]]])
     perfect = torch.nn.functional.one_hot(labels, 10).movedim(-1, 1).float() * 50
-    assert float(loss_of(perfect, labels)) == pytest.approx(0, abs=1e-4)
-    assert float(loss_of(perfect.roll(1, dims=1), labels)) > 10
+    equal = torch.ones(1, 2, 2)
+    assert float(loss_of(perfect, labels, equal)) == pytest.approx(0, abs=1e-4)
+    assert float(loss_of(perfect.roll(1, dims=1), labels, equal)) > 10
+
+
+def test_a_wrong_pixel_costs_by_its_weight() -> None:
+    labels = torch.tensor([[[0, 1], [2, 0]]])
+    wrong = torch.nn.functional.one_hot(torch.tensor([[[0, 1], [2, 1]]]), 10).movedim(-1, 1).float() * 8
+    equal, heavy = torch.ones(1, 2, 2), torch.tensor([[[1.0, 1.0], [1.0, 3.0]]])
+    # The one wrong pixel of four has one logit of 8 and nine of 0, the true class's among them.
+    entropy = float(torch.logsumexp(torch.tensor([8.0] + [0.0] * 9), 0))
+    more = float(loss_of(wrong, labels, heavy) - loss_of(wrong, labels, equal))
+    assert more == pytest.approx(2 * entropy / 4, rel=1e-4)
 
 
 def test_validation_counts_overlap_as_dice() -> None:

@@ -27,6 +27,7 @@ class TrainConfig:
     weight_decay: float = 0.01
     ema_decay: float = 0.995
     image_pixels: int = 160
+    vessel_weight: float = 1.0  # of vessels' pixels in the cross entropy: small, and easily taken for muscle
     thigh_share: float = 0.85  # share of slices from the thigh, the others from hip to calf
     validate_every: int = 250
     validation_slices: int = 96

@@ -21,6 +21,8 @@ from training.randomness import Draw
 FEMUR, OTHER_BONE, DEEP = (STRUCTURE_NAMES.index(name) for name in ("femur", "other_bone", "deep"))
 MUSCLE_CLASS = torch.tensor([CLASS_INDEX[STRUCTURES[name][0]] for name in STRUCTURE_NAMES[:N_MUSCLES]])
 GRACILIS, SEMITENDINOSUS = (STRUCTURE_NAMES.index(name) for name in ("gracilis", "semitendinosus"))
+POPLITEAL_LEVEL = 0.68
+BEHIND_FEMUR_MM = ((18.0, 36.0), (-5.0, 18.0))  # from the femur's middle: to posterior, to medial
 FAR_MM = 200.0
 NEAR_EDGE_MM = 10.0
 
@@ -43,6 +45,8 @@ class AnatomyRange:
     artery_mm: tuple[float, float] = (2.4, 4.6)  # radii
     vein_mm: tuple[float, float] = (2.8, 6.0)
     vessel_shift_mm: float = 1.5  # sd, where the femoral vessels lie
+    vessels_apart_mm: tuple[float, float] = (6.0, 9.0)  # middle of the artery to middle of the vein
+    popliteal: float = 0.0  # share of the slices below `POPLITEAL_LEVEL` with the vessels anywhere behind the femur
     subcutaneous_mm: tuple[float, float] = (3.0, 34.0)
     two_legs: float = 0.5  # probability that the other leg is in the picture
     leg_gap_mm: tuple[float, float] = (-12.0, 40.0)
@@ -66,6 +70,11 @@ class Anatomy:
     owner_flip: Tensor  # (B, 1, H, W)
     pixel_mm: float
 
+    def vessels(self) -> Tensor:
+        """(B, H, W) bool: femoral vessels, deep femoral vessels and sciatic nerve."""
+        fields_mm = torch.cat([self.artery_mm, self.vein_mm, self.nerve_mm, self.deep_vessel_mm], dim=1)
+        return fields_mm.amin(dim=1) < 0
+
     def labels(self) -> Tensor:
         """(B, H, W) int64 side-free classes."""
         nearest_mm, muscle = self.muscles_mm.min(dim=1, keepdim=True)
@@ -74,8 +83,7 @@ class Anatomy:
         out[(self.deep_mm < 0) & (self.skin_mm < 0)] = CLASS_INDEX["intermuscular"]
         inside = nearest_mm < 0
         out[inside] = MUSCLE_CLASS[muscle[inside]]
-        vessels_mm = torch.minimum(torch.minimum(self.artery_mm, self.vein_mm), self.nerve_mm)
-        out[torch.minimum(vessels_mm, self.deep_vessel_mm) < 0] = CLASS_INDEX["intermuscular"]
+        out[self.vessels()[:, None]] = CLASS_INDEX["intermuscular"]
         out[self.other_bone_mm < 0] = CLASS_INDEX["other_bone"]
         out[self.femur_mm < 0] = CLASS_INDEX["femur"]
         return out[:, 0]
@@ -179,11 +187,26 @@ class _Leg:
         return Anatomy(muscles, *rest, level=level, owner_flip=self.flip, pixel_mm=pixel_mm)
 
 
+def _popliteal(distance: Tensor, points: Tensor, level: Tensor, draw: Draw, ranges: AnatomyRange) -> Tensor:
+    """Vessel points with those of some slices near the knee anywhere behind the femur."""
+    width = distance.shape[-1]
+    deepest = distance[:, FEMUR].flatten(1).argmin(dim=1)
+    femur = torch.stack([deepest // width, deepest % width], dim=1)
+    femur_mm = (femur - (width - 1) / 2) * PIXEL_MM
+    posterior, medial = (draw.uniform(*limits) for limits in BEHIND_FEMUR_MM)
+    behind_mm = femur_mm + torch.stack([posterior, -medial], dim=1)  # medial of a left leg is to the right
+    moved = draw.chance(ranges.popliteal) & (level > POPLITEAL_LEVEL)
+    points = points.clone()
+    points[:, 0] = torch.where(moved[:, None], behind_mm, points[:, 0])
+    return points
+
+
 def _one_leg(
     atlas: Atlas, leg: Tensor, level: Tensor, draw: Draw, size: tuple[int, int], pixel_mm: float,
     ranges: AnatomyRange, flip: Tensor, centre_mm: Tensor,
 ) -> _Leg:  # fmt: skip
     distance, points = atlas.slices(leg, level, draw=draw, ranges=ranges)
+    points = _popliteal(distance, points, level, draw, ranges)
     half_mm = distance.shape[-1] * PIXEL_MM / 2
     scale = draw.uniform(*ranges.scale)
     stretch = torch.exp(draw.normal(0, ranges.anisotropy) / 2)
@@ -230,7 +253,7 @@ def _one_leg(
 
     artery = tube(points[:, 0], draw.uniform(*ranges.artery_mm), ranges.vessel_shift_mm)
     around = draw.uniform(0, 2 * torch.pi)
-    apart = draw.uniform(6.0, 9.0)
+    apart = draw.uniform(*ranges.vessels_apart_mm)
     beside = torch.stack([torch.sin(around), torch.cos(around)], dim=1) * apart[:, None]
     vein = tube(points[:, 0] + beside, draw.uniform(*ranges.vein_mm), ranges.vessel_shift_mm / 3)
     nerve = tube(points[:, 1], draw.uniform(2.0, 4.5), 1.5)

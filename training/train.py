@@ -35,8 +35,10 @@ VALIDATION_SEED = 20251122
 SCORED = ("extensor", "flexor", "adductor", "sartorius")
 
 
-def synthetic_batch(atlas: Atlas, config: TrainConfig, *, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """(n, 1, H, W) normalised images and (n, H, W) class labels."""
+def synthetic_batch(
+    atlas: Atlas, config: TrainConfig, *, n: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(n, 1, H, W) normalised images, (n, H, W) class labels and (n, H, W) weights of the pixels."""
     draw = Draw(n, generator)
     leg = torch.randint(0, len(atlas.legs), (n,), generator=generator)
     level = torch.where(draw.chance(config.thigh_share), draw.uniform(0.08, 0.97), draw.uniform(-0.03, 1.3))
@@ -45,12 +47,13 @@ def synthetic_batch(atlas: Atlas, config: TrainConfig, *, n: int, generator: tor
     pixel_mm = config.preprocessing.spacing_mm
     subject = anatomy(atlas, leg=leg, level=level, draw=draw, size=size, pixel_mm=pixel_mm, ranges=config.anatomy)
     attenuation_hu, labels = render(subject, draw=draw, ranges=config.render)
-    return torch.from_numpy(normalise(attenuation_hu.numpy(), config.preprocessing)), labels
+    weights = torch.where(subject.vessels(), config.vessel_weight, 1.0)
+    return torch.from_numpy(normalise(attenuation_hu.numpy(), config.preprocessing)), labels, weights
 
 
-def loss_of(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross entropy plus soft Dice averaged over the classes that are present."""
-    entropy = F.cross_entropy(logits, labels)
+def loss_of(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+    """Cross entropy, weighted by pixel, plus soft Dice averaged over the classes that are present."""
+    entropy = (F.cross_entropy(logits, labels, reduction="none") * weights).mean()
     probability = logits.softmax(dim=1)
     truth = F.one_hot(labels, logits.shape[1]).movedim(-1, 1).float()
     overlap = (probability * truth).sum(dim=(0, 2, 3))
@@ -101,7 +104,7 @@ def train(config: TrainConfig, *, atlas: Atlas, run: Path, resume: bool, device:
     validation = synthetic_batch(
         atlas, config, n=config.validation_slices, generator=torch.Generator().manual_seed(VALIDATION_SEED)
     )
-    images, labels = (part.to(device) for part in validation)
+    images, labels, _ = (part.to(device) for part in validation)
     start, best, seconds = 0, -1.0, 0.0
     if resume and (run / "last.pt").is_file():
         state = torch.load(run / "last.pt", weights_only=True, map_location=device)
@@ -116,13 +119,12 @@ def train(config: TrainConfig, *, atlas: Atlas, run: Path, resume: bool, device:
     end = config.stop_after or config.steps
     for step in range(start, end):
         network.train()
-        batch, truth = synthetic_batch(atlas, config, n=config.batch_size, generator=generator)
+        batch, truth, weights = synthetic_batch(atlas, config, n=config.batch_size, generator=generator)
         for group in optimiser.param_groups:
             group["lr"] = learning_rate_at(step, config)
         with half:
-            loss = loss_of(
-                network(batch.to(device).contiguous(memory_format=torch.channels_last)).float(), truth.to(device)
-            )
+            logits = network(batch.to(device).contiguous(memory_format=torch.channels_last)).float()
+            loss = loss_of(logits, truth.to(device), weights.to(device))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
