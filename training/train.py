@@ -114,7 +114,7 @@ def train(config: TrainConfig, *, atlas: Atlas, run: Path, resume: bool, device:
         generator.set_state(state["generator"].cpu())
         torch.set_rng_state(state["dropout"].cpu())
         start, best, seconds = state["step"], state["best"], state["seconds"]
-    began, running = time.monotonic() - seconds, 0.0
+    began, running, counted = time.monotonic() - seconds, 0.0, 0
     half = torch.autocast(device_type=device, dtype=torch.bfloat16, enabled=device == "cuda")
     end = config.stop_after or config.steps
     for step in range(start, end):
@@ -137,13 +137,14 @@ def train(config: TrainConfig, *, atlas: Atlas, run: Path, resume: bool, device:
                 else:
                     slow.copy_(fast)
         running += float(loss.detach())
+        counted += 1
         if (step + 1) % config.validate_every and step + 1 != end:
             continue
         seconds = time.monotonic() - began
         scores = validate(averaged, images, labels, batch_size=config.batch_size)
-        line = {"step": step + 1, "seconds": round(seconds), "loss": round(running / config.validate_every, 4)}
+        line = {"step": step + 1, "seconds": round(seconds), "loss": round(running / counted, 4)}
         line |= {name: round(value, 4) for name, value in scores.items()}
-        running = 0.0
+        running, counted = 0.0, 0
         print(json.dumps(line), flush=True)
         with (run / "log.jsonl").open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
