@@ -100,7 +100,7 @@ def _below(folder: str, files: list[str], *, depth: int) -> Iterable[tuple[int, 
         if not any(file.endswith((".py", ".json")) for file in files if file.startswith(path)):
             continue  # pictures
         yield depth, name, purpose(path)
-        if path != "db/migrations/":
+        if path not in ("db/migrations/", "thighseg_core/weights/"):
             yield from _below(path, files, depth=depth + 1)
 
 
