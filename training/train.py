@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from thighseg_core.checkpoint import ModelCard, load_checkpoint, save_checkpoint
+from thighseg_core.checkpoint import ModelCard, load_checkpoint, read_card, save_checkpoint
 from thighseg_core.labels import CLASSES
 from thighseg_core.manifest import git_commit, utc_now
 from thighseg_core.networks import build_network
@@ -165,6 +165,15 @@ def train(config: TrainConfig, *, atlas: Atlas, run: Path, resume: bool, device:
         (run / "last.tmp").replace(run / "last.pt")
 
 
+def _earlier_stages(config: TrainConfig) -> list[str]:
+    """What the run that this one started from had seen, and the runs before it; oldest first."""
+    if not config.start_from:
+        return []
+    source = Path(config.start_from)
+    before = read_card(source.name, folder=source.parent).training
+    return [*before.get("earlier_stages", []), f"{source.parent.name}: {before['images']} images"]
+
+
 def _card(config: TrainConfig, atlas: Atlas, step: int, seconds: float, scores: dict[str, float]) -> ModelCard:
     return ModelCard(
         network=config.network,
@@ -175,6 +184,7 @@ def _card(config: TrainConfig, atlas: Atlas, step: int, seconds: float, scores: 
             "atlas_legs": [leg.name for leg in atlas.legs],
             "steps": step,
             "images": step * config.batch_size,
+            "earlier_stages": _earlier_stages(config),
             "seconds": round(seconds),
             "git_commit": git_commit(),
             "finished_at": utc_now(),
