@@ -46,44 +46,27 @@ class _FullSizeSegformer(nn.Module):
         return nn.functional.interpolate(logits, size=image.shape[-2:], mode="bilinear", align_corners=False)
 
 
-def _manet(n_classes: int) -> nn.Module:
-    make_torchvision_importable()
-    import segmentation_models_pytorch as smp
+def _with_encoder(architecture: str, encoder: str) -> Callable[[int], nn.Module]:
+    """Builder of a segmentation_models_pytorch network with a narrow decoder."""
 
-    return cast(
-        nn.Module,
-        smp.MAnet(
-            "efficientnet-b0",
-            encoder_weights=None,
-            in_channels=1,
-            classes=n_classes,
-            decoder_channels=(96, 64, 48, 32, 16),
-        ),
-    )
+    def build(n_classes: int) -> nn.Module:
+        make_torchvision_importable()
+        import segmentation_models_pytorch as smp
 
+        network = getattr(smp, architecture)(
+            encoder, encoder_weights=None, in_channels=1, classes=n_classes, decoder_channels=(96, 64, 48, 32, 16)
+        )
+        return cast(nn.Module, network)
 
-def _dense_unet(n_classes: int) -> nn.Module:
-    make_torchvision_importable()
-    import segmentation_models_pytorch as smp
-
-    return cast(
-        nn.Module,
-        smp.Unet(
-            "densenet121",
-            encoder_weights=None,
-            in_channels=1,
-            classes=n_classes,
-            decoder_channels=(96, 64, 48, 32, 16),
-        ),
-    )
+    return build
 
 
 NETWORKS: dict[str, NetworkSpec] = {
     spec.name: spec
     for spec in (
         NetworkSpec("segformer", "SegFormer-B0", _FullSizeSegformer),
-        NetworkSpec("manet", "MANet (EfficientNet-B0)", _manet),
-        NetworkSpec("dense-unet", "Dense U-Net (DenseNet-121)", _dense_unet),
+        NetworkSpec("manet", "MANet (EfficientNet-B0)", _with_encoder("MAnet", "efficientnet-b0")),
+        NetworkSpec("dense-unet", "Dense U-Net (DenseNet-121)", _with_encoder("Unet", "densenet121")),
     )
 }
 
