@@ -12,15 +12,16 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from scipy import fft
+from scipy import fft, ndimage
 
-from training.atlas import DEEP_UNIT_MM, STRUCTURE_NAMES, UNIT_MM, AtlasLeg
+from training.atlas import DEEP_UNIT_MM, PIXEL_MM, SLICE_MM, STRUCTURE_NAMES, UNIT_MM, AtlasLeg
 
 SHIPPED = Path(__file__).parent / "compact_atlas.npz"
 LEGS = ("VHF_Left", "VHM_Left")
-LEVELS = (0.0, 0.98)
-KEPT = (26, 20, 20)  # frequencies along slices, rows and columns
+LEVELS = (-0.03, 1.04)  # the whole femur
+KEPT = (32, 20, 20)  # frequencies along slices, rows and columns
 CLIP_MM = (-18.0, 18.0)  # far from an edge the distance does not matter
+ENDING_INSIDE = ("femur", "other_bone")  # whose ends must be right: no jump from the last slice to none
 
 
 def compress(leg: AtlasLeg) -> dict[str, np.ndarray]:
@@ -30,7 +31,10 @@ def compress(leg: AtlasLeg) -> dict[str, np.ndarray]:
     for channel, name in enumerate(STRUCTURE_NAMES):
         unit_mm = DEEP_UNIT_MM if name == "deep" else UNIT_MM
         limits = (-40.0, 60.0) if name == "deep" else CLIP_MM
-        field_mm = np.clip(leg.distance[use, channel].astype(np.float32) * unit_mm, *limits)
+        field_mm = leg.distance[use, channel].astype(np.float32) * unit_mm
+        if name in ENDING_INSIDE:
+            field_mm = _distance_in_space_mm(field_mm < 0)
+        field_mm = np.clip(field_mm, *limits)
         spectrum = fft.dctn(field_mm, norm="forward")
         coefficients[channel] = spectrum[: KEPT[0], : KEPT[1], : KEPT[2]]
     return {
@@ -40,6 +44,15 @@ def compress(leg: AtlasLeg) -> dict[str, np.ndarray]:
         "width": np.int64(leg.distance.shape[-1]),
         "femur_length_mm": np.float64(leg.femur_length_mm),
     }
+
+
+def _distance_in_space_mm(mask: np.ndarray) -> np.ndarray:
+    """Signed distance in three dimensions, negative inside: smooth beyond the ends of a structure, too."""
+    if not mask.any():
+        return np.full(mask.shape, CLIP_MM[1], dtype=np.float32)
+    step_mm = (SLICE_MM, PIXEL_MM, PIXEL_MM)
+    outside, inside = (ndimage.distance_transform_edt(part, sampling=step_mm) for part in (~mask, mask))
+    return np.asarray(outside - inside, dtype=np.float32)
 
 
 def expand(name: str, stored: dict[str, np.ndarray]) -> AtlasLeg:
