@@ -26,6 +26,9 @@ class Entry:
     age_years: float | None = None
     height_cm: float | None = None
     weight_kg: float | None = None
+    grip_strength_kg: float | None = None
+    gait_speed_m_s: float | None = None
+    knee_extension_torque_nm: float | None = None
 
     def __post_init__(self) -> None:
         for name, longest in (("study", 100), ("subject_code", 64), ("visit_label", 100)):
@@ -44,6 +47,9 @@ class Entry:
         _check("age in years", self.age_years, 0, 130)
         _check("height in cm", self.height_cm, 20, 280)
         _check("weight in kg", self.weight_kg, 1, 700)
+        _check("grip strength in kg", self.grip_strength_kg, 0, 150)
+        _check("gait speed in m/s", self.gait_speed_m_s, 0, 5)
+        _check("knee extension torque in Nm", self.knee_extension_torque_nm, 0, 700)
         if self.visit_date is not None and not date(1971, 10, 1) <= self.visit_date <= today + timedelta(days=1):
             raise InputError(
                 f"the visit date {self.visit_date} is in the future or before the first CT (1971); correct it"

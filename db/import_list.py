@@ -4,7 +4,7 @@
 
 LIST.csv has a header and one row a scan: `path` (DICOM folder, zip or NIfTI, relative to the list) and
 `subject_code`; further columns may be left out or empty: sex, birth_year, visit_number, visit_label, visit_date,
-age_years, height_cm, weight_kg. `--wait` segments what was queued before it returns.
+age_years, height_cm, weight_kg, grip_strength_kg, gait_speed_m_s, knee_extension_torque_nm. `--wait` segments what was queued before it returns.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from thighseg_core.errors import InputError, NothingUsableError, ThighSegError, 
 from thighseg_core.reading import find_series
 
 _WHOLE = ("birth_year", "visit_number")
-_DECIMAL = ("age_years", "height_cm", "weight_kg")
+_DECIMAL = ("age_years", "height_cm", "weight_kg", "grip_strength_kg", "gait_speed_m_s", "knee_extension_torque_nm")
 _TEXT = ("subject_code", "sex", "visit_label")
 REQUIRED = ("path", "subject_code")
 COLUMNS = ("path", *_TEXT, "visit_date", *_WHOLE, *_DECIMAL)

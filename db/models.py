@@ -92,6 +92,9 @@ class Visit(Base):
         _between("age_years", 0, 130),
         _between("height_cm", 20, 280),
         _between("weight_kg", 1, 700),
+        _between("grip_strength_kg", 0, 150),
+        _between("gait_speed_m_s", 0, 5),
+        _between("knee_extension_torque_nm", 0, 700),
         _NEVER_REUSE_IDS,
     )
 
@@ -103,6 +106,9 @@ class Visit(Base):
     age_years: Mapped[float | None]
     height_cm: Mapped[float | None]
     weight_kg: Mapped[float | None]
+    grip_strength_kg: Mapped[float | None]
+    gait_speed_m_s: Mapped[float | None]
+    knee_extension_torque_nm: Mapped[float | None]
 
     subject: Mapped[Subject] = relationship(back_populates="visits")
     scans: Mapped[list[Scan]] = relationship(back_populates="visit", passive_deletes=True)
@@ -193,7 +199,8 @@ class Measurement(Base):
         UniqueConstraint("run_id", "region", "side", "extent", "metric"),
         _one_of("status", MEASUREMENT_STATUSES),
         CheckConstraint("(value IS NULL) = (status = 'missing')", name="value_or_missing"),
-        Index(None, "region", "metric", "extent"),
+        # holds all that the cohort page asks of a measurement, so that the table itself is not read
+        Index(None, "region", "metric", "extent", "side", "run_id", "value", "status"),
         _NEVER_REUSE_IDS,
     )
 
@@ -266,3 +273,16 @@ class Job(Base):
     finished_at: Mapped[datetime | None]
 
     scan: Mapped[Scan] = relationship(back_populates="jobs")
+
+
+class DataRevision(Base):
+    """One row that counts every change of study, subject, visit, scan, run or review; triggers do the counting.
+
+    What was computed from these tables may be kept under this number.
+    """
+
+    __tablename__ = "data_revision"
+    __table_args__ = (CheckConstraint("id = 1", name="single_row"), _NEVER_REUSE_IDS)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(default=0)

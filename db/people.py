@@ -86,6 +86,9 @@ def _visit_fields(entry: Entry) -> dict[str, Any]:
         "age_years": entry.age_years,
         "height_cm": entry.height_cm,
         "weight_kg": entry.weight_kg,
+        "grip_strength_kg": entry.grip_strength_kg,
+        "gait_speed_m_s": entry.gait_speed_m_s,
+        "knee_extension_torque_nm": entry.knee_extension_torque_nm,
     }
 
 

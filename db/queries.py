@@ -66,6 +66,9 @@ def _person_and_visit() -> tuple[ColumnElement[Any], ...]:
         AGE_YEARS.label("age_years"),
         Visit.height_cm.label("height_cm"),
         Visit.weight_kg.label("weight_kg"),
+        Visit.grip_strength_kg.label("grip_strength_kg"),
+        Visit.gait_speed_m_s.label("gait_speed_m_s"),
+        Visit.knee_extension_torque_nm.label("knee_extension_torque_nm"),
         Scan.id.label("scan_id"),
         _scan_code(),
     )

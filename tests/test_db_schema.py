@@ -14,14 +14,15 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
+from alembic.script import ScriptDirectory
 from db_rows import add_run, add_scan, add_visit
 from sqlalchemy import delete, func, select, text
 from sqlalchemy.exc import IntegrityError
 
 from db import engine as db_engine
 from db.engine import Database, migration_engine, open_database
-from db.migrate import current_revision, upgrade_to_head
-from db.models import Base, Job, Measurement, Review, Run, Scan, Study, Subject, Visit
+from db.migrate import MIGRATIONS, current_revision, upgrade_to_head
+from db.models import Base, DataRevision, Job, Measurement, Review, Run, Scan, Study, Subject, Visit
 from thighseg_core.errors import DatabaseError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -198,8 +199,49 @@ def test_a_file_at_revision_1_upgrades_and_keeps_its_rows(tmp_path: Path) -> Non
     with database.read() as session:
         run = session.scalars(select(Run).join(Run.scan).where(Scan.study_id == 7)).one()
         assert (run.id, run.scan.visit.subject.code, run.seconds) == (9, "S1", {})
-        assert current_revision(session.connection()) == "0002"
+        assert current_revision(session.connection()) == newest_revision()
     database.close()
+
+
+def newest_revision() -> str:
+    (head,) = ScriptDirectory(str(MIGRATIONS)).get_heads()
+    return head
+
+
+@pytest.mark.parametrize("table", ["study", "subject", "visit", "scan", "run", "review"])
+@pytest.mark.parametrize("event", ["insert", "update", "delete"])
+def test_every_change_of_what_the_cohort_reads_is_counted(database: Database, table: str, event: str) -> None:
+    """Frames are kept under that count; a migration that rebuilds a table has to make its triggers again."""
+    with database.write() as session:
+        run = add_run(session, add_scan(session, add_visit(session, "S1"), "a"), volume=1.0)
+        if (table, event) != ("review", "insert"):
+            session.add(Review(run=run, decision="comment", reviewer="R"))
+    before = counted(database)
+    change = {
+        "insert": "INSERT INTO review (run_id, decision, reviewer, comment, created_at) "
+        "VALUES (1, 'comment', 'R', '', '2026-01-01')",
+        "update": f"UPDATE {table} SET id = id",
+        "delete": f"DELETE FROM {table}",
+    }[event]
+    if event == "insert" and table != "review":
+        change = ""
+        with database.write() as session:
+            {
+                "study": lambda: session.add(Study(name="B")),
+                "subject": lambda: session.add(Subject(study_id=1, code="S2")),
+                "visit": lambda: session.add(Visit(subject_id=1, number=2)),
+                "scan": lambda: add_scan(session, session.get(Visit, 1), "b"),
+                "run": lambda: add_run(session, session.get(Scan, 1), version=2),
+            }[table]()
+    if change:
+        with database.write() as session:
+            session.execute(text(change))
+    assert counted(database) > before
+
+
+def counted(database: Database) -> int:
+    with database.read() as session:
+        return session.scalars(select(DataRevision.number)).one()
 
 
 def _insert(connection: sqlite3.Connection, table: str, **values: object) -> None:
