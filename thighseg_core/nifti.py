@@ -101,15 +101,25 @@ def write_ct(path: Path, volume: CTVolume) -> None:
     _write(path, volume.attenuation_hu, volume.geometry, description="CT in HU")
 
 
+def nifti_bytes(array: NDArray[Any], geometry: Geometry, *, description: str) -> bytes:
+    """An uncompressed NIfTI file of `array` on `geometry`, in memory."""
+    content: bytes = _image(array, geometry, description=description).to_bytes()
+    return content
+
+
 def _write(path: Path, array: NDArray[Any], geometry: Geometry, *, description: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nibabel.save(_image(array, geometry, description=description), path)
+
+
+def _image(array: NDArray[Any], geometry: Geometry, *, description: str) -> Any:
     affine_ras = (RAS_LPS @ geometry.affine)[:, [2, 1, 0, 3]]
     image: Any = nibabel.Nifti1Image(array.transpose(2, 1, 0), affine_ras)  # type: ignore[no-untyped-call]
     image.set_sform(affine_ras, code="scanner")
     image.set_qform(affine_ras, code="scanner")
     image.header.set_xyzt_units("mm")
     image.header["descrip"] = description.encode()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nibabel.save(image, path)
+    return image
 
 
 def open_nifti(path: Path) -> Any:
