@@ -46,6 +46,24 @@ class _FullSizeSegformer(nn.Module):
         return nn.functional.interpolate(logits, size=image.shape[-2:], mode="bilinear", align_corners=False)
 
 
+# DenseNet-121's blocks (Huang et al., CVPR 2017) at half its growth rate: 1.8 instead of 7 million parameters.
+SLIM_DENSENET = "densenet121-growth16"
+
+
+def _register_slim_densenet() -> None:
+    """Make `SLIM_DENSENET` known to segmentation_models_pytorch beside its own encoders."""
+    from segmentation_models_pytorch.encoders import encoders
+
+    published = encoders["densenet121"]
+    halves = {
+        "out_channels": [3, 32, 128, 256, 512, 512],
+        "num_init_features": 32,
+        "growth_rate": 16,
+        "block_config": (6, 12, 24, 16),
+    }
+    encoders[SLIM_DENSENET] = {"encoder": published["encoder"], "params": halves, "pretrained_settings": {}}
+
+
 def _with_encoder(architecture: str, encoder: str) -> Callable[[int], nn.Module]:
     """Builder of a segmentation_models_pytorch network with a narrow decoder."""
 
@@ -53,6 +71,7 @@ def _with_encoder(architecture: str, encoder: str) -> Callable[[int], nn.Module]
         make_torchvision_importable()
         import segmentation_models_pytorch as smp
 
+        _register_slim_densenet()
         network = getattr(smp, architecture)(
             encoder, encoder_weights=None, in_channels=1, classes=n_classes, decoder_channels=(96, 64, 48, 32, 16)
         )
@@ -67,6 +86,7 @@ NETWORKS: dict[str, NetworkSpec] = {
         NetworkSpec("segformer", "SegFormer-B0", _FullSizeSegformer),
         NetworkSpec("manet", "MANet (EfficientNet-B0)", _with_encoder("MAnet", "efficientnet-b0")),
         NetworkSpec("dense-unet", "Dense U-Net (DenseNet-121)", _with_encoder("Unet", "densenet121")),
+        NetworkSpec("dense-unet-slim", "Dense U-Net (DenseNet-121, growth 16)", _with_encoder("Unet", SLIM_DENSENET)),
     )
 }
 

@@ -20,7 +20,11 @@ from training.randomness import Draw
 
 FEMUR, OTHER_BONE, DEEP = (STRUCTURE_NAMES.index(name) for name in ("femur", "other_bone", "deep"))
 MUSCLE_CLASS = torch.tensor([CLASS_INDEX[STRUCTURES[name][0]] for name in STRUCTURE_NAMES[:N_MUSCLES]])
-GRACILIS, SEMITENDINOSUS = (STRUCTURE_NAMES.index(name) for name in ("gracilis", "semitendinosus"))
+GRACILIS, SEMITENDINOSUS, MAGNUS = (
+    STRUCTURE_NAMES.index(name) for name in ("gracilis", "semitendinosus", "adductor_magnus")
+)
+FLEXORS = (MUSCLE_CLASS == CLASS_INDEX["flexor"]).nonzero()[:, 0]
+SKIN = N_MUSCLES + 3  # place of the skin among the fields of a leg
 POPLITEAL_LEVEL = 0.68
 BEHIND_FEMUR_MM = ((18.0, 36.0), (-5.0, 18.0))  # from the femur's middle: to posterior, to medial
 FAR_MM = 200.0
@@ -42,6 +46,9 @@ class AnatomyRange:
     muscle_level: float = 0.012  # sd of the level that each muscle is taken from, around the slice's
     gracilis_reach: tuple[float, float] = (0.0, 0.0)  # by how much of the femur these reach lower than in the atlas
     semitendinosus_reach: tuple[float, float] = (0.0, 0.0)
+    flexor_rise: tuple[float, float] = (0.0, 0.0)  # the flexors of the upper half come from so much higher up together
+    magnus_level: float = 0.0  # sd of the level of the adductor magnus, added to `muscle_level`
+    magnus_growth_mm: tuple[float, float] = (0.0, 0.0)  # added to its `muscle_growth_mm`
     artery_mm: tuple[float, float] = (2.4, 4.6)  # radii
     vein_mm: tuple[float, float] = (2.8, 6.0)
     vessel_shift_mm: float = 1.5  # sd, where the femoral vessels lie
@@ -106,6 +113,11 @@ class Atlas:
         # The bellies of these two reach lower in most people than in the two of the atlas (reference slices).
         for muscle, reach in ((GRACILIS, ranges.gracilis_reach), (SEMITENDINOSUS, ranges.semitendinosus_reach)):
             levels[:, muscle] -= draw.uniform(*reach) * (level > 0.5)
+        # Below the ischium the adductor magnus fills the back of many thighs, the hamstrings still being small.
+        if ranges.flexor_rise[1] > 0:
+            levels[:, FLEXORS] -= (draw.uniform(*ranges.flexor_rise) * (level < 0.5))[:, None]
+        if ranges.magnus_level > 0:
+            levels[:, MAGNUS] += draw.normal(0, ranges.magnus_level)
         shift = (draw.normal(0, ranges.muscle_shift_mm, N_MUSCLES, 2) / PIXEL_MM).round().int().tolist()
         units = torch.full((len(STRUCTURE_NAMES), 1, 1), UNIT_MM)
         units[DEEP] = DEEP_UNIT_MM
@@ -177,8 +189,12 @@ class _Leg:
 
     def join(self, other: _Leg, which: Tensor) -> _Leg:
         """The slices `which` get `other` beside them: each pixel goes to the leg whose skin it is deeper under."""
-        mine = (self.fields_mm[which, N_MUSCLES + 3] <= other.fields_mm[:, N_MUSCLES + 3])[:, None]
-        self.fields_mm[which] = torch.where(mine, self.fields_mm[which], other.fields_mm)
+        skin_mm, other_skin_mm = self.fields_mm[which, SKIN], other.fields_mm[:, SKIN]
+        mine = (skin_mm <= other_skin_mm)[:, None]
+        joined_mm = torch.where(mine, self.fields_mm[which], other.fields_mm)
+        # Where legs are pressed together skin lies on skin: the border between them is the surface of both.
+        joined_mm[:, SKIN] = torch.maximum(joined_mm[:, SKIN], -(skin_mm - other_skin_mm).abs() / 2)
+        self.fields_mm[which] = joined_mm
         self.flip[which] = torch.where(mine, self.flip[which], other.flip)
         return self
 
@@ -227,6 +243,8 @@ def _one_leg(
 
     shrink = draw.uniform(*ranges.shrink_mm)
     growth = draw.normal(0, ranges.muscle_growth_mm, N_MUSCLES) - shrink[:, None]
+    if ranges.magnus_growth_mm[1] > 0:
+        growth[:, MAGNUS] += draw.uniform(*ranges.magnus_growth_mm)
     waves = draw.field(3, 6, size).flatten(2)
     uneven = torch.baddbmm(growth[:, :, None], draw.normal(0, 0.4, N_MUSCLES, 3), waves).view(-1, N_MUSCLES, *size)
     muscles = sampled[:, :N_MUSCLES] - uneven
