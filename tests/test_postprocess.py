@@ -167,3 +167,14 @@ def test_refining_leaves_the_input_alone_and_empty_slices_empty():
     )
     assert (stack == given).all()
     assert not refined[0].any()
+
+
+def test_a_thread_beside_the_muscle_is_a_vein_or_skin_however_long_it_is():
+    classes = np.full((40, 60, 60), SUB, dtype=np.uint8)
+    classes[:, 20:40, 20:40] = EXT
+    classes[:, 50:53, 20:60] = EXT  # 3 mm thick, 4.8 cm3
+    classes[:, 5:15, 40:50] = EXT  # as thick as a slender muscle
+    refined = remove_crumbs(classes, np.ones_like(classes), spacing_mm=(1.0, 1.0, 1.0))
+    assert (refined[:, 50:53] == SUB).all()
+    assert (refined[:, 5:15, 40:50] == EXT).all()
+    assert (refined[:, 20:40, 20:40] == EXT).all()

@@ -25,6 +25,7 @@ _CLEANED = (*MUSCLES, CLASS_INDEX["femur"])
 
 _CRUMB_CM3 = 0.5  # smaller pieces of a class in one leg go ...
 _CRUMB_SHARE = 0.1  # ... when they are also less than this share of its largest piece
+_THREAD_RADIUS_MM = 3.0  # a piece beside the largest that is nowhere thicker: a vein in the fat, skin on skin, no muscle
 _PEEL_MM = 3.0  # how deep fat is taken off the edge of a muscle; fat further in is inside the muscle
 _GROW_MM = 1.0  # how far an edge is moved out over lean tissue (2 mm scored lower on real slices)
 _VESSEL_RADIUS_MM = 1.5  # lean tissue outside the muscles that holds such a disk is a vessel, a nerve or a node
@@ -59,7 +60,10 @@ def refine(
 def remove_crumbs(
     classes: NDArray[np.uint8], legs: NDArray[np.uint8], *, spacing_mm: tuple[float, float, float]
 ) -> NDArray[np.uint8]:
-    """Small pieces of a muscle group or of the femur, judged in 3-D and by leg, take the class that surrounds them."""
+    """Small or thread-like pieces of a muscle group or of the femur, judged in 3-D and by leg, take the class around.
+
+    A thread is a piece whose largest disk, in the middle one of its slices, is under `_THREAD_RADIUS_MM`.
+    """
     voxel_cm3 = float(np.prod(spacing_mm)) / 1000
     crumbs = np.zeros(classes.shape, dtype=bool)
     for number, box in enumerate(_boxes(legs), start=1):
@@ -71,7 +75,8 @@ def remove_crumbs(
             sizes_cm3 = np.bincount(pieces.ravel()) * voxel_cm3
             sizes_cm3[0] = 0
             small = (sizes_cm3 < _CRUMB_CM3) & (sizes_cm3 < _CRUMB_SHARE * sizes_cm3.max())
-            small[0] = False
+            small |= _radius_mm(pieces, n_pieces, spacing_mm[1:]) < _THREAD_RADIUS_MM
+            small[[0, int(sizes_cm3.argmax())]] = False
             crumbs[box] |= small[pieces]
     cleaned = classes.copy()
     for index in np.flatnonzero(crumbs.any(axis=(1, 2))):
@@ -79,6 +84,17 @@ def remove_crumbs(
         _, (rows, columns) = ndimage.distance_transform_edt(plane, return_indices=True)
         cleaned[index] = classes[index][rows, columns]
     return cleaned
+
+
+def _radius_mm(pieces: NDArray[Any], n_pieces: int, spacing_mm: tuple[float, float]) -> NDArray[np.float64]:
+    """(n_pieces + 1,) radius of the largest disk in each piece's slices: the median over the slices it lies in."""
+    depth_mm = np.stack([ndimage.distance_transform_edt(plane > 0, sampling=spacing_mm) for plane in pieces])
+    numbers = np.arange(1, n_pieces + 1)
+    by_slice = np.array(
+        [ndimage.maximum(depth, plane, numbers) for depth, plane in zip(depth_mm, pieces, strict=True)]
+    )
+    by_slice[by_slice == 0] = np.nan
+    return np.concatenate([[np.inf], np.nanmedian(by_slice, axis=0)])
 
 
 def _boxes(numbers: NDArray[np.uint8]) -> list[tuple[slice, slice, slice]]:
