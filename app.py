@@ -6,7 +6,7 @@ The same file is the web application (`app`, imported once by the server) and th
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
-from pages.parts import cache, shell
+from pages.parts import cache, navigation, shell
 
 # Streamlit takes a folder called `pages` for its old multipage layout until st.navigation has run once: the first deep
 # link after a start (/viewer?scan=3) would be answered with "page does not exist". Ours is an ordinary package.
@@ -18,21 +18,7 @@ app = st.App(__file__)
 def main() -> None:
     """One run of the script: the frame, then the page that the address asks for."""
     shell.configure()
-    page = st.navigation(
-        {
-            "Scans": [
-                st.Page("pages/views/home.py", title="Home", icon=":material/home:", default=True),
-                st.Page("pages/views/upload.py", title="Upload", icon=":material/upload:", url_path="upload"),
-                st.Page("pages/views/queue.py", title="Queue", icon=":material/pending_actions:", url_path="queue"),
-                st.Page("pages/views/viewer.py", title="Viewer", icon=":material/radiology:", url_path="viewer"),
-            ],
-            "Study": [
-                st.Page("pages/views/cohort.py", title="Cohort", icon=":material/groups:", url_path="cohort"),
-                st.Page("pages/views/export.py", title="Export", icon=":material/download:", url_path="export"),
-                st.Page("pages/views/about.py", title="About", icon=":material/info:", url_path="about"),
-            ],
-        }
-    )
+    page = st.navigation(navigation.sections())
     shell.sidebar()
     if shell.data_folder_is_ready():
         cache.start_worker()
