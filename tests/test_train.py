@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from thighseg_core.checkpoint import Preprocessing, load_checkpoint
+from training.allowed import allowed_of_labels, loss_of
 from training.compact import load_shipped
 from training.config import TrainConfig, read_config
 from training.synthesis import Atlas
-from training.train import is_best, learning_rate_at, loss_of, train, validate
+from training.train import is_best, learning_rate_at, train, validate
 
 CONFIGS = Path(__file__).parents[1] / "training" / "configs"
 TINY = TrainConfig(
@@ -44,8 +45,8 @@ def test_a_perfect_prediction_has_no_loss_and_a_wrong_one_has() -> None:
     labels = torch.tensor([[[0, 1], [2, 0]]])
     perfect = torch.nn.functional.one_hot(labels, 10).movedim(-1, 1).float() * 50
     equal = torch.ones(1, 2, 2)
-    assert float(loss_of(perfect, labels, equal)) == pytest.approx(0, abs=1e-4)
-    assert float(loss_of(perfect.roll(1, dims=1), labels, equal)) > 10
+    assert float(loss_of(perfect, allowed_of_labels(labels), equal)) == pytest.approx(0, abs=1e-4)
+    assert float(loss_of(perfect.roll(1, dims=1), allowed_of_labels(labels), equal)) > 10
 
 
 def test_a_wrong_pixel_costs_by_its_weight() -> None:
@@ -54,7 +55,8 @@ def test_a_wrong_pixel_costs_by_its_weight() -> None:
     equal, heavy = torch.ones(1, 2, 2), torch.tensor([[[1.0, 1.0], [1.0, 3.0]]])
     # The one wrong pixel of four has one logit of 8 and nine of 0, the true class's among them.
     entropy = float(torch.logsumexp(torch.tensor([8.0] + [0.0] * 9), 0))
-    more = float(loss_of(wrong, labels, heavy) - loss_of(wrong, labels, equal))
+    allowed = allowed_of_labels(labels)
+    more = float(loss_of(wrong, allowed, heavy) - loss_of(wrong, allowed, equal))
     assert more == pytest.approx(2 * entropy / 4, rel=1e-4)
 
 
@@ -70,7 +72,7 @@ def test_validation_counts_overlap_as_dice() -> None:
         def forward(self, image: torch.Tensor) -> torch.Tensor:  # noqa: ARG002 - it sees the image and does not care
             return predicted
 
-    scores = validate(Fixed(), torch.zeros(1, 1, 4, 4), labels, batch_size=1)
+    scores = validate(Fixed(), torch.zeros(1, 1, 4, 4), allowed_of_labels(labels), batch_size=1)
     assert scores["extensor"] == pytest.approx(2 * 2 / (4 + 4))
 
 

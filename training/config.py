@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from thighseg_core.checkpoint import Preprocessing
+from training.real_batches import RealInput
 from training.rendering import RenderRange
+from training.splits import Split
 from training.synthesis import AnatomyRange
 
 
@@ -36,15 +38,23 @@ class TrainConfig:
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     anatomy: AnatomyRange = field(default_factory=AnatomyRange)
     render: RenderRange = field(default_factory=RenderRange)
+    real: tuple[RealInput, ...] = ()  # [[real]] tables: labelled scans beside the synthetic images
+    split: Split = field(default_factory=Split)  # patients that no real input shows to the network
 
 
 def read_config(path: Path) -> TrainConfig:
     """The TOML file as a TrainConfig; unknown keys are a ValueError that names them."""
     values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    nested = {"preprocessing": Preprocessing, "anatomy": AnatomyRange, "render": RenderRange}
+    nested = {"preprocessing": Preprocessing, "anatomy": AnatomyRange, "render": RenderRange, "split": Split}
     for key, kind in nested.items():
         if key in values:
             values[key] = _build(kind, values[key], f"{path} [{key}]")
+    tables = values.get("real", [])
+    if not isinstance(tables, list):
+        raise ValueError(f"{path} [real]: write it as [[real]], one table for each folder of scans")
+    values["real"] = [_build(RealInput, table, f"{path} [[real]]") for table in tables]
+    if (total := sum(table.share for table in values["real"])) > 1:
+        raise ValueError(f"{path} [[real]]: the shares add up to {total:g}; at most 1 is possible")
     return _build(TrainConfig, values, str(path))
 
 

@@ -1,9 +1,10 @@
-"""Train one network on synthetic CT: one loop, top to bottom.
+"""Train one network on synthetic and real CT: one loop, top to bottom.
 
     python -m training.train training/configs/segformer.toml --atlas cache/atlas --run runs/segformer [--resume]
 
 Writes into the run folder: `last.pt` (everything needed to resume), `best/` (the shipped form of the best weights by
-synthetic validation), `log.jsonl` (one line a validation).
+synthetic validation), `last/` (the same form of the latest weights), `log.jsonl` (one line a validation; with real
+scans also Dice on the patients kept out, `real_...`).
 """
 
 from __future__ import annotations
@@ -18,16 +19,17 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from thighseg_core.checkpoint import ModelCard, load_checkpoint, read_card, save_checkpoint
 from thighseg_core.labels import CLASSES
 from thighseg_core.manifest import git_commit, utc_now
 from thighseg_core.networks import build_network
 from thighseg_core.preprocess import normalise
+from training.allowed import allowed_of_labels, loss_of, membership
 from training.atlas import AtlasLeg
 from training.config import TrainConfig, read_config
 from training.randomness import Draw
+from training.real_batches import RealPool, open_pool, real_batch, real_validation
 from training.rendering import render
 from training.synthesis import Atlas, anatomy
 
@@ -51,16 +53,28 @@ def synthetic_batch(
     return torch.from_numpy(normalise(attenuation_hu.numpy(), config.preprocessing)), labels, weights
 
 
-def loss_of(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-    """Cross entropy, weighted by pixel, plus soft Dice averaged over the classes that are present."""
-    entropy = (F.cross_entropy(logits, labels, reduction="none") * weights).mean()
-    probability = logits.softmax(dim=1)
-    truth = F.one_hot(labels, logits.shape[1]).movedim(-1, 1).float()
-    overlap = (probability * truth).sum(dim=(0, 2, 3))
-    total = probability.sum(dim=(0, 2, 3)) + truth.sum(dim=(0, 2, 3))
-    present = truth.sum(dim=(0, 2, 3)) > 0
-    dice = (2 * overlap + 1) / (total + 1)
-    return entropy + 1 - dice[present].mean()
+def mixed_batch(
+    atlas: Atlas, config: TrainConfig, pool: RealPool, *, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(B, 1, H, W) normalised images, (B, H, W) bit sets of the classes allowed and (B, H, W) weights of the pixels.
+
+    Real inputs take their shares of the batch (in the mean, where a share is no whole number), synthesis the rest.
+    """
+    left, parts = config.batch_size, []
+    for ranges, slices in pool.inputs:
+        wanted = config.batch_size * ranges.share
+        n = min(left, int(wanted + float(torch.rand(1, generator=generator))))
+        if n:
+            pixels, preprocessing = config.image_pixels, config.preprocessing
+            parts.append(
+                real_batch(slices, ranges, n=n, image_pixels=pixels, preprocessing=preprocessing, generator=generator)
+            )
+            left -= n
+    if left:
+        images, labels, weights = synthetic_batch(atlas, config, n=left, generator=generator)
+        parts.append((images, allowed_of_labels(labels), weights))
+    images, allowed, weights = (torch.cat(part) for part in zip(*parts, strict=True))
+    return images, allowed, weights
 
 
 def learning_rate_at(step: int, config: TrainConfig) -> float:
@@ -72,13 +86,18 @@ def learning_rate_at(step: int, config: TrainConfig) -> float:
 
 
 @torch.inference_mode()
-def validate(network: nn.Module, images: Tensor, labels: Tensor, *, batch_size: int) -> dict[str, float]:
-    """Dice over all pixels of the validation slices, for each scored class and their mean."""
+def validate(network: nn.Module, images: Tensor, allowed: Tensor, *, batch_size: int) -> dict[str, float]:
+    """Dice over all pixels of the validation slices, for each scored class and their mean.
+
+    Pixels that may have the class or another one do not count.
+    """
     network.eval()
     predicted = torch.cat([network(part).argmax(dim=1) for part in images.split(batch_size)])
+    sure, known = membership(allowed)
     scores = {}
     for name in SCORED:
-        p, t = predicted == CLASSES.index(name), labels == CLASSES.index(name)
+        c = CLASSES.index(name)
+        p, t = (predicted == c) & known[:, c], sure[:, c]
         scores[name] = 2 * float((p & t).sum()) / max(float(p.sum() + t.sum()), 1.0)
     return scores | {"mean": sum(scores.values()) / len(scores)}
 
@@ -104,7 +123,9 @@ def train(config: TrainConfig, *, atlas: Atlas, run: Path, resume: bool, device:
     validation = synthetic_batch(
         atlas, config, n=config.validation_slices, generator=torch.Generator().manual_seed(VALIDATION_SEED)
     )
-    images, labels, _ = (part.to(device) for part in validation)
+    images, allowed = validation[0].to(device), allowed_of_labels(validation[1]).to(device)
+    pool = open_pool(config.real, config.split)
+    kept_out = real_validation(pool.held_out, image_pixels=config.image_pixels, preprocessing=config.preprocessing)
     start, best, seconds = 0, -1.0, 0.0
     if resume and (run / "last.pt").is_file():
         state = torch.load(run / "last.pt", weights_only=True, map_location=device)
@@ -119,7 +140,7 @@ def train(config: TrainConfig, *, atlas: Atlas, run: Path, resume: bool, device:
     end = config.stop_after or config.steps
     for step in range(start, end):
         network.train()
-        batch, truth, weights = synthetic_batch(atlas, config, n=config.batch_size, generator=generator)
+        batch, truth, weights = mixed_batch(atlas, config, pool, generator=generator)
         for group in optimiser.param_groups:
             group["lr"] = learning_rate_at(step, config)
         with half:
@@ -141,16 +162,20 @@ def train(config: TrainConfig, *, atlas: Atlas, run: Path, resume: bool, device:
         if (step + 1) % config.validate_every and step + 1 != end:
             continue
         seconds = time.monotonic() - began
-        scores = validate(averaged, images, labels, batch_size=config.batch_size)
+        scores = validate(averaged, images, allowed, batch_size=config.batch_size)
         line = {"step": step + 1, "seconds": round(seconds), "loss": round(running / counted, 4)}
         line |= {name: round(value, 4) for name, value in scores.items()}
+        if kept_out is not None:
+            on_real = validate(averaged, *(part.to(device) for part in kept_out), batch_size=config.batch_size)
+            line |= {f"real_{name}": round(value, 4) for name, value in on_real.items()}
         running, counted = 0.0, 0
         print(json.dumps(line), flush=True)
         with (run / "log.jsonl").open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
         if is_best(scores, best):
             best = scores["mean"]
-            save_checkpoint(averaged, _card(config, atlas, step + 1, seconds, scores), run / "best")
+            save_checkpoint(averaged, _card(config, atlas, pool, step + 1, seconds, scores), run / "best")
+        save_checkpoint(averaged, _card(config, atlas, pool, step + 1, seconds, scores), run / "last")
         state = {
             "network": network.state_dict(),
             "averaged": averaged.state_dict(),
@@ -174,13 +199,20 @@ def _earlier_stages(config: TrainConfig) -> list[str]:
     return [*before.get("earlier_stages", []), f"{source.parent.name}: {before['images']} images"]
 
 
-def _card(config: TrainConfig, atlas: Atlas, step: int, seconds: float, scores: dict[str, float]) -> ModelCard:
+def _card(
+    config: TrainConfig, atlas: Atlas, pool: RealPool, step: int, seconds: float, scores: dict[str, float]
+) -> ModelCard:
     return ModelCard(
         network=config.network,
         version=config.version,
         preprocessing=config.preprocessing,
         training={
-            "data": "synthetic CT only, from the Visible Human lower-limb surfaces (Andreassen et al. 2022, CC BY 4.0)",
+            "data": (
+                ("synthetic and real CT" if pool.inputs else "synthetic CT only")
+                + ", from the Visible Human lower-limb surfaces (Andreassen et al. 2022, CC BY 4.0)"
+            ),
+            "real_inputs": pool.summary(),
+            "real_patients_held_out": sorted(set(pool.held_out.patient)),
             "atlas_legs": [leg.name for leg in atlas.legs],
             "steps": step,
             "images": step * config.batch_size,

@@ -1,0 +1,60 @@
+"""Which classes a pixel may have: truth that is sure about some classes and silent about others, as one bit a class.
+
+A full annotation allows one class a pixel, a drawing of muscle groups alone allows every class but the groups where it
+says 0, and a pixel that nobody annotated allows all. One loss serves them all.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from thighseg_core.labels import CLASSES
+
+N_CLASSES = len(CLASSES)
+ALL_BITS = (1 << N_CLASSES) - 1  # nothing is known
+
+
+def bits_of(*class_names: str) -> int:
+    """The bit set of these classes."""
+    return sum(1 << CLASSES.index(name) for name in class_names)
+
+
+def allowed_of_labels(labels: Tensor) -> Tensor:
+    """(B, H, W) class indices -> the same as sets of one class."""
+    return torch.ones_like(labels) << labels
+
+
+def members(allowed: Tensor, n_classes: int = N_CLASSES) -> Tensor:
+    """(B, H, W) bit sets -> (B, C, H, W) bool, whether the pixel may have the class."""
+    shifts = torch.arange(n_classes, device=allowed.device).view(1, -1, 1, 1)
+    return ((allowed[:, None] >> shifts) & 1).bool()
+
+
+def membership(allowed: Tensor, n_classes: int = N_CLASSES) -> tuple[Tensor, Tensor]:
+    """(B, H, W) bit sets -> (B, C, H, W) bool twice: surely of the class; known whether of the class or not."""
+    may = members(allowed, n_classes)
+    sure = may & (may.sum(dim=1, keepdim=True) == 1)
+    return sure, sure | ~may
+
+
+def loss_of(logits: Tensor, allowed: Tensor, weights: Tensor) -> Tensor:
+    """Cross entropy of the allowed classes together, weighted by pixel, plus soft Dice of the classes present.
+
+    logits: (B, C, H, W). allowed: (B, H, W) bit sets. weights: (B, H, W). Pixels that allow every class teach nothing.
+    Dice of a class counts the pixels that surely have it or surely not; classes that no pixel surely has are left out.
+    """
+    may = members(allowed, logits.shape[1])
+    informative = ~may.all(dim=1)
+    # minus log of the summed probability of the allowed classes
+    inside = logits.masked_fill(~may, float("-inf")).logsumexp(dim=1)
+    surprise = (logits.logsumexp(dim=1) - inside) * weights
+    entropy = surprise[informative].sum() / informative.sum().clamp(min=1)
+    probability = logits.softmax(dim=1)
+    truth, known = (part.float() for part in membership(allowed, logits.shape[1]))
+    overlap = (probability * truth).sum(dim=(0, 2, 3))
+    total = (probability * known).sum(dim=(0, 2, 3)) + truth.sum(dim=(0, 2, 3))
+    present = truth.sum(dim=(0, 2, 3)) > 0
+    if not present.any():
+        return entropy
+    return entropy + 1 - ((2 * overlap + 1) / (total + 1))[present].mean()

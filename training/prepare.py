@@ -1,0 +1,70 @@
+"""Real labelled scans -> files that training reads.
+
+python -m training.prepare reference --data ../shared/data --output cache/real/reference
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from thighseg_core.preprocess import canonical_axes, canonical_geometry
+from thighseg_core.reading import find_series, load_series
+from thighseg_core.volume import CTVolume
+from training.drawings import allowed_of_drawing
+from training.real_data import RealScan
+from training.reference import NOT_ANNOTATED, _read_values
+
+
+def load_scan_of(source: Path) -> CTVolume:
+    """The one CT series in `source` (DICOM folder, zip or NIfTI); several are a ValueError."""
+    with tempfile.TemporaryDirectory() as work:
+        found = find_series(source, work_dir=Path(work))
+        if len(found.series) != 1:
+            raise ValueError(f"{source} holds {len(found.series)} CT series, expected one; name its folder or file")
+        return load_series(found.series[0])
+
+
+def reference_scan(patient: str, data: Path) -> RealScan:
+    """The drawn slices of one patient of `data` (ct_sarcoma and reference side by side)."""
+    volume = load_scan_of(data / "ct_sarcoma" / patient / "CT")
+    axes = canonical_axes(volume.geometry)
+    spacing_mm = canonical_geometry(volume.geometry, axes).spacing_mm[1:]
+    attenuation_hu = axes.apply(volume.attenuation_hu)
+    drawn = axes.apply(_read_values(data / "reference" / f"{patient}.nii.gz", like=volume.geometry))
+    fascia_path = data / "reference" / "fascia" / f"{patient}.nii.gz"
+    fascia = axes.apply(_read_values(fascia_path, like=volume.geometry)) if fascia_path.is_file() else None
+    slices = np.flatnonzero(((drawn > 0) & (drawn != NOT_ANNOTATED)).any(axis=(1, 2)))
+    allowed = [
+        allowed_of_drawing(
+            attenuation_hu[k], drawn[k], fascia=None if fascia is None else fascia[k], spacing_mm=spacing_mm
+        )
+        for k in slices
+    ]
+    return RealScan(
+        patient=patient,
+        attenuation_hu=np.round(attenuation_hu[slices]).astype(np.int16),
+        allowed=np.stack(allowed),
+        slice_index=slices.astype(np.int64),
+        spacing_mm=(spacing_mm[0], spacing_mm[1]),
+    )
+
+
+def prepare_reference(data: Path, output: Path) -> list[Path]:
+    """Every patient with a drawing; returns the files written."""
+    patients = sorted(path.name.removesuffix(".nii.gz") for path in (data / "reference").glob("*.nii.gz"))
+    return [reference_scan(patient, data).save(output) for patient in patients]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parts = parser.add_subparsers(dest="what", required=True)
+    drawings = parts.add_parser("reference", help="slices with hand-drawn muscle groups")
+    drawings.add_argument("--data", type=Path, default=Path("../shared/data"))
+    drawings.add_argument("--output", type=Path, default=Path("cache/real/reference"))
+    arguments = parser.parse_args()
+    written = prepare_reference(arguments.data, arguments.output)
+    print(f"{len(written)} patients written to {arguments.output}")
