@@ -25,7 +25,7 @@ _CLEANED = (*MUSCLES, CLASS_INDEX["femur"])
 
 _CRUMB_CM3 = 0.5  # smaller pieces of a class in one leg go ...
 _CRUMB_SHARE = 0.1  # ... when they are also less than this share of its largest piece
-_THREAD_RADIUS_MM = 3.0  # a piece beside the largest that is nowhere thicker: a vein in the fat, skin on skin, no muscle
+_THREAD_RADIUS_MM = 3.0  # beside the largest piece: what is thinner is a vein in the fat or skin on skin
 _PEEL_MM = 3.0  # how deep fat is taken off the edge of a muscle; fat further in is inside the muscle
 _GROW_MM = 1.0  # how far an edge is moved out over lean tissue (2 mm scored lower on real slices)
 _VESSEL_RADIUS_MM = 1.5  # lean tissue outside the muscles that holds such a disk is a vessel, a nerve or a node
