@@ -20,6 +20,8 @@ from thighseg_core.thigh import find_thigh, without_groups
 from thighseg_core.volume import CTVolume
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from thighseg_core.checkpoint import Model
     from thighseg_core.inference import InferenceOptions
 
@@ -59,8 +61,12 @@ def segment_with(
     device: str,
     options: InferenceOptions | None = None,
     progress: Progress | None = None,
+    observe: Callable[[int, Tensor], None] | None = None,
 ) -> Segmentation:
-    """As `segment`, with a network that is loaded already."""
+    """As `segment`, with a network that is loaded already.
+
+    observe: see `inference.predict`; its slices are canonical and cut to `body.body_box`.
+    """
     from thighseg_core.inference import predict
 
     def report(stage: str, share: float) -> None:
@@ -90,6 +96,7 @@ def segment_with(
             device=device,
             options=options,
             progress=lambda share: report("segment", share),
+            observe=observe,
         )
         used_device = prediction.device
         flags += [_computing(note) for note in prediction.notes]

@@ -16,7 +16,7 @@ from thighseg_core.reading import find_series, load_series
 from thighseg_core.volume import CTVolume
 from training.drawings import allowed_of_drawing
 from training.real_data import RealScan
-from training.reference import NOT_ANNOTATED, _read_values
+from training.reference import NOT_ANNOTATED, read_drawing
 
 
 def load_scan_of(source: Path) -> CTVolume:
@@ -34,9 +34,9 @@ def reference_scan(patient: str, data: Path) -> RealScan:
     axes = canonical_axes(volume.geometry)
     spacing_mm = canonical_geometry(volume.geometry, axes).spacing_mm[1:]
     attenuation_hu = axes.apply(volume.attenuation_hu)
-    drawn = axes.apply(_read_values(data / "reference" / f"{patient}.nii.gz", like=volume.geometry))
+    drawn = axes.apply(read_drawing(data / "reference" / f"{patient}.nii.gz", like=volume.geometry))
     fascia_path = data / "reference" / "fascia" / f"{patient}.nii.gz"
-    fascia = axes.apply(_read_values(fascia_path, like=volume.geometry)) if fascia_path.is_file() else None
+    fascia = axes.apply(read_drawing(fascia_path, like=volume.geometry)) if fascia_path.is_file() else None
     slices = np.flatnonzero(((drawn > 0) & (drawn != NOT_ANNOTATED)).any(axis=(1, 2)))
     allowed = [
         allowed_of_drawing(

@@ -50,7 +50,7 @@ def level_of(patient: str, slice_index: int) -> str:
     return "knee" if (patient, slice_index) in KNEE_SLICES else "shaft"
 
 
-def _read_values(path: Path, *, like: Geometry) -> NDArray[np.uint8]:
+def read_drawing(path: Path, *, like: Geometry) -> NDArray[np.uint8]:
     """Values of a drawing on the grid of its scan; both store slices from inferior to superior."""
     image = sitk.ReadImage(str(path))
     corner_mm = np.array(image.TransformIndexToPhysicalPoint((0, 0, 0)))
@@ -61,9 +61,9 @@ def _read_values(path: Path, *, like: Geometry) -> NDArray[np.uint8]:
 
 def score_scan(patient: str, volume: CTVolume, label_map: LabelMap, reference_root: Path) -> list[SliceScore]:
     """Scores of every annotated slice of one scan; structures under `SMALLEST_PIXELS` are left out."""
-    reference = _read_values(reference_root / f"{patient}.nii.gz", like=volume.geometry)
+    reference = read_drawing(reference_root / f"{patient}.nii.gz", like=volume.geometry)
     fascia_path = reference_root / "fascia" / f"{patient}.nii.gz"
-    fascia = _read_values(fascia_path, like=volume.geometry) if fascia_path.is_file() else None
+    fascia = read_drawing(fascia_path, like=volume.geometry) if fascia_path.is_file() else None
     classes = class_of_label()[label_map.labels]
     pixel_cm2 = volume.geometry.spacing_mm[1] * volume.geometry.spacing_mm[2] / 100
     scores = []
