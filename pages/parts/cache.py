@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import io
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,11 +14,11 @@ from numpy.typing import NDArray
 from db import queries
 from db.engine import Database, open_database
 from db.intake import Stored
-from db.settings import Settings, read_settings
+from db.settings import Settings, deidentification_secret, read_settings
 from db.storage import load_label_map, load_volume
 from db.supervisor import ensure_worker_running, worker_pid
 from db.uploads import open_uploads
-from pages.parts import picture
+from pages.parts import picture, viewer_facts
 from pages.parts.inspection import Inspection, inspect_upload
 from pages.parts.picture import Look
 from thighseg_core.checkpoint import ModelCard, available_models, read_card
@@ -66,6 +67,19 @@ def volume(storage_path: str) -> CTVolume:
 def label_map(label_map_path: str, storage_path: str) -> LabelMap:
     """A stored label map on its scan's grid. A label map's file never changes, so its path is the key."""
     return load_label_map(settings(), label_map_path, like=volume(storage_path).geometry)
+
+
+@st.cache_resource(show_spinner=False)
+def ticket_key() -> bytes:
+    """What the viewer's addresses are signed with: made of the installation's key, and of no use to find that key."""
+    return hmac.digest(deidentification_secret(settings()), b"viewer tickets", "sha256")
+
+
+@st.cache_resource(show_spinner=False, max_entries=20)
+def facts(storage_path: str, label_map_path: str | None) -> viewer_facts.ViewerFacts:
+    """What the viewer shows beside the picture. Neither file ever changes, so their paths are the key."""
+    labels = None if label_map_path is None else label_map(label_map_path, storage_path)
+    return viewer_facts.viewer_facts(volume(storage_path), labels)
 
 
 def in_background(work: Callable[[], Stored]) -> Future[Stored]:
