@@ -84,6 +84,25 @@ def surface_distances(
     )
 
 
+def surface_distances_by_slice(
+    reference: NDArray[np.bool_], test: NDArray[np.bool_], *, spacing_mm: tuple[float, ...]
+) -> SurfaceDistances | None:
+    """Distances within each slice, all slices together; for slices that are not neighbours. spacing_mm: row, column.
+
+    Slices on which one of the two is empty have no distance and are left out; None when all are.
+    """
+    pairs = zip(reference, test, strict=True)
+    found = [one for a, b in pairs if (one := surface_distances(a, b, spacing_mm=spacing_mm)) is not None]
+    if not found:
+        return None
+    return SurfaceDistances(
+        from_reference_mm=np.concatenate([one.from_reference_mm for one in found]),
+        from_test_mm=np.concatenate([one.from_test_mm for one in found]),
+        reference_size=np.concatenate([one.reference_size for one in found]),
+        test_size=np.concatenate([one.test_size for one in found]),
+    )
+
+
 def _percentile(distance_mm: NDArray[np.float64], size: NDArray[np.float64], percent: float) -> float:
     order = np.argsort(distance_mm)
     reached = np.cumsum(size[order]) / size.sum()

@@ -1,0 +1,121 @@
+"""How well two series of numbers agree: every statistic of a comparison together, for tables and pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thighseg_core.bland_altman import SCALES, BlandAltman, bland_altman
+from thighseg_core.cluster_bootstrap import cluster_intervals, cluster_rows
+from thighseg_core.errors import InputError
+from thighseg_core.reliability import (
+    FEWEST_SUBJECTS,
+    Interval,
+    icc_agreement,
+    icc_consistency,
+    precision,
+    smallest_detectable_change,
+    standard_error_of_measurement,
+)
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Agreement of `n` pairs from `n_persons` persons, in `unit`. What cannot be had is None.
+
+    icc_a1, icc_c1: absolute agreement and consistency of a single rating. Their intervals are those of McGraw and Wong,
+        or come from resampling persons where a person has several pairs.
+    absolute, percent, log: Bland-Altman on each scale; percent and log only of values above 0.
+    sem, sdc95, within_sd, repeatability: in `unit`. rms_cv_percent: in percent of the mean.
+    reason: why there is nothing, in words; else empty.
+    """
+
+    unit: str
+    n: int
+    n_persons: int
+    icc_a1: Interval | None = None
+    icc_c1: Interval | None = None
+    absolute: BlandAltman | None = None
+    percent: BlandAltman | None = None
+    log: BlandAltman | None = None
+    sem: float | None = None
+    sdc95: float | None = None
+    within_sd: float | None = None
+    repeatability: float | None = None
+    rms_cv_percent: float | None = None
+    reason: str = ""
+
+
+def agreement(
+    reference: Sequence[float] | NDArray[np.float64],
+    test: Sequence[float] | NDArray[np.float64],
+    *,
+    unit: str,
+    persons: Sequence[str] | None = None,
+) -> Agreement:
+    """Agreement of `test` with `reference`, pair by pair; pairs with a gap (NaN) are left out.
+
+    persons: whose each pair is, so that two thighs of one person are not taken as independent.
+    Raises InputError when the lists differ in length.
+    """
+    x, y = np.asarray(reference, dtype=np.float64), np.asarray(test, dtype=np.float64)
+    if x.shape != y.shape or x.ndim != 1 or (persons is not None and len(persons) != len(x)):
+        raise InputError(f"pairs need two lists of one length, got {x.shape} and {y.shape}, and a person for each")
+    kept = np.isfinite(x) & np.isfinite(y)
+    names = [str(name) for name, keep in zip(persons or map(str, range(len(x))), kept, strict=True) if keep]
+    x, y = x[kept], y[kept]
+    n, n_persons = len(x), len(set(names))
+    if n_persons < FEWEST_SUBJECTS:
+        reason = f"{n} pairs of {n_persons} persons; at least {FEWEST_SUBJECTS} persons are needed"
+        return Agreement(unit=unit, n=n, n_persons=n_persons, reason=reason)
+    table = np.column_stack([x, y])
+    rows = cluster_rows(names)
+    sem = standard_error_of_measurement(table)
+    errors = precision(table)
+    positive = bool((table > 0).all())
+    scales = {
+        scale: bland_altman(x, y, unit=unit, scale=scale, clusters=names) if positive or scale == "absolute" else None
+        for scale in SCALES
+    }
+    icc_a1, icc_c1 = _coefficients(table, rows if len(rows) < n else None)
+    return Agreement(
+        unit=unit,
+        n=n,
+        n_persons=n_persons,
+        icc_a1=icc_a1,
+        icc_c1=icc_c1,
+        absolute=scales["absolute"],
+        percent=scales["percent"],
+        log=scales["log"],
+        sem=sem,
+        sdc95=smallest_detectable_change(sem),
+        within_sd=errors.within_sd,
+        repeatability=errors.repeatability,
+        rms_cv_percent=errors.rms_cv_percent,
+    )
+
+
+def _coefficients(
+    table: NDArray[np.float64], rows: list[NDArray[np.intp]] | None
+) -> tuple[Interval | None, Interval | None]:
+    """ICC(A,1) and ICC(C,1); `rows` of each person where persons have several pairs."""
+    try:
+        found = icc_agreement(table), icc_consistency(table)
+    except InputError:  # all the same: there is no ICC
+        return None, None
+    if rows is None:
+        return found
+
+    def values(sample: list[NDArray[np.intp]]) -> NDArray[np.float64]:
+        drawn = table[np.concatenate(sample)]
+        try:
+            return np.array([icc_agreement(drawn).value, icc_consistency(drawn).value])
+        except InputError:
+            return np.full(2, np.nan)
+
+    low, high = cluster_intervals(rows, values)
+    first, second = (Interval(one.value, float(low[n]), float(high[n])) for n, one in enumerate(found))
+    return first, second
