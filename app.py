@@ -4,15 +4,16 @@ The same file is the web application (`app`, imported once by the server) and th
 """
 
 import streamlit as st
+from starlette.middleware import Middleware
 from streamlit.runtime.pages_manager import PagesManager
 
-from pages.parts import cache, navigation, shell
+from pages.parts import cache, navigation, receiving, scan_routes, shell
 
 # Streamlit takes a folder called `pages` for its old multipage layout until st.navigation has run once: the first deep
 # link after a start (/viewer?scan=3) would be answered with "page does not exist". Ours is an ordinary package.
 PagesManager.uses_pages_directory = False
 
-app = st.App(__file__)
+app = st.App(__file__, routes=scan_routes.routes(), middleware=[Middleware(receiving.ToDisk)])
 
 
 def main() -> None:

@@ -24,6 +24,7 @@ from thighseg_core.reading import find_series
 MAX_FILES = 20_000
 MAX_BYTES = 8 << 30
 _SEPARATE = (".zip", ".nii", ".nii.gz")  # each is an input of its own; all other files together are one DICOM folder
+_TOO_LARGE = f"an upload may have {MAX_BYTES >> 30} GB; send one subject at a time"
 MARK = "upload.json"  # written last: a folder without it was interrupted
 
 
@@ -38,8 +39,8 @@ class Upload:
     n_bytes: int
 
 
-def stage_upload(settings: Settings, files: Iterable[tuple[str, BinaryIO | bytes]]) -> Upload:
-    """Write (name, content) pairs to disk, one after the other, whole or not at all.
+def stage_upload(settings: Settings, files: Iterable[tuple[str, BinaryIO | bytes | Path]]) -> Upload:
+    """Write (name, content) pairs to disk, one after the other, whole or not at all. A Path is moved, not copied.
 
     Raises InputError for nothing, for empty content only, or beyond the limits; then nothing is left behind.
     """
@@ -119,9 +120,14 @@ def _place(folder: Path, name: str, number: int) -> Path:
     return folder / "slices" / f"{number:06d}" / clean
 
 
-def _write(path: Path, content: BinaryIO | bytes, *, left_bytes: int) -> int:
-    """Copy in pieces; returns the number of bytes."""
+def _write(path: Path, content: BinaryIO | bytes | Path, *, left_bytes: int) -> int:
+    """Move, or copy in pieces; returns the number of bytes."""
     written = 0
+    if isinstance(content, Path):
+        if (size := content.stat().st_size) > left_bytes:
+            raise InputError(_TOO_LARGE)
+        content.replace(path)
+        return size
     with path.open("wb") as out:
         if isinstance(content, bytes):
             pieces: Iterable[bytes] = (content,)
@@ -130,7 +136,7 @@ def _write(path: Path, content: BinaryIO | bytes, *, left_bytes: int) -> int:
         for piece in pieces:
             written += len(piece)
             if written > left_bytes:
-                raise InputError(f"an upload may have {MAX_BYTES >> 30} GB; send one subject at a time")
+                raise InputError(_TOO_LARGE)
             out.write(piece)
     return written
 

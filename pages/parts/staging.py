@@ -1,30 +1,45 @@
-"""From the browser's upload to the disk: each file is copied and its bytes given back at once."""
+"""From the browser's upload to the upload folder: each file is moved or copied there, its bytes given back at once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import BinaryIO
 
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from db import receipts
 from db.settings import Settings
 from db.uploads import Upload, stage_upload
 
 
 def stage(settings: Settings, files: Sequence[UploadedFile]) -> Upload:
-    """Copy uploaded files into the data folder. Raises InputError in words; the server's memory is freed either way."""
+    """Put uploaded files into the data folder. Raises InputError in words; the server's memory is freed either way.
+
+    A file that `pages.parts.receiving` put on disk while it came in is moved; any other one is copied.
+    """
+    moved: list[Path] = []
     try:
-        return stage_upload(settings, _one_by_one(files))
+        return stage_upload(settings, _one_by_one(settings, files, moved))
     finally:
+        for path in moved:
+            receipts.discard(path)
         for file in files:
             _release(file)
 
 
-def _one_by_one(files: Sequence[UploadedFile]) -> Iterator[tuple[str, BinaryIO]]:
+def _one_by_one(
+    settings: Settings, files: Sequence[UploadedFile], moved: list[Path]
+) -> Iterator[tuple[str, BinaryIO | Path]]:
     for file in files:
-        yield file.name, file
+        path = receipts.received_file(settings, file.getbuffer()[: receipts.LENGTH + 1].tobytes())
+        if path is None:
+            yield file.name, file
+        else:
+            moved.append(path)
+            yield file.name, path
         _release(file)
 
 
