@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from test_reliability import pingouins, ratings
 
-from thighseg_core.agreement import agreement
+from thighseg_core.agreement import _from_sums, _pair_sums, agreement
+from thighseg_core.cluster_bootstrap import cluster_rows
 from thighseg_core.errors import InputError
+from thighseg_core.reliability import icc_agreement, icc_consistency
 
 
 def test_one_pair_a_person_gives_the_textbook_statistics() -> None:
@@ -40,6 +42,14 @@ def test_two_thighs_a_person_widen_the_interval_of_the_icc() -> None:
     assert clustered.n_persons == 30
     assert width(clustered) == pytest.approx(width(alone), rel=0.3)
     assert width(naive) < 0.8 * width(alone)
+
+
+def test_coefficients_from_sums_are_those_from_the_table() -> None:
+    table = ratings(6, n=20, bias=7.0)
+    sums = _pair_sums(table, cluster_rows([str(n // 2) for n in range(20)])).sum(axis=0)
+    agreed, consistent = _from_sums(sums[None, :])
+    assert agreed[0] == pytest.approx(icc_agreement(table).value)
+    assert consistent[0] == pytest.approx(icc_consistency(table).value)
 
 
 def test_pairs_with_a_gap_are_left_out() -> None:

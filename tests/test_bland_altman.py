@@ -8,7 +8,7 @@ from scipy import stats
 from test_reliability import ratings
 
 from thighseg_core.bland_altman import bland_altman, spread
-from thighseg_core.cluster_bootstrap import cluster_intervals, cluster_rows
+from thighseg_core.cluster_bootstrap import cluster_rows, percentile_interval, resampled_sums
 from thighseg_core.errors import InputError
 
 REFERENCE = np.array([100.0, 200, 300, 400, 500])
@@ -105,15 +105,29 @@ def test_one_thigh_a_person_is_no_cluster() -> None:
 
 
 def test_intervals_are_the_same_every_time() -> None:
-    rows = cluster_rows(["a", "a", "b", "c", "c", "d"])
-    values = np.arange(6.0)
+    per_person = np.array([[2.0, 1.0], [1.0, 2.0], [2.0, 7.0], [1.0, 5.0]])  # pairs, sum
+    first, second = (resampled_sums(per_person, repeats=50) for _ in range(2))
+    assert (first == second).all()
+    low, high = percentile_interval(first[:, 1:] / first[:, :1])
+    assert low[0] < 15 / 6 < high[0]
 
-    def mean(sample: list[np.ndarray]) -> np.ndarray:
-        return np.array([values[np.concatenate(sample)].mean()])
 
-    first, second = (cluster_intervals(rows, mean, repeats=50) for _ in range(2))
-    assert first[0] == second[0]
-    assert first[0][0] < 2.5 < first[1][0]
+def test_sums_over_drawn_persons_are_those_of_drawing_them_one_by_one() -> None:
+    """The quick way against the plain one, on the same population of draws: interval of the upper limit."""
+    draw = np.random.default_rng(8)
+    persons = [f"P{n // 2}" for n in range(24)]
+    reference = draw.normal(300, 50, 24)
+    test = reference + np.repeat(draw.normal(0, 2, 12), 2) + draw.normal(0, 1, 24)
+    found = bland_altman(reference, test, unit="cm3", clusters=persons)
+    difference = test - reference
+    plain = []
+    for _ in range(1000):
+        chosen = draw.integers(0, 12, 12)
+        values = np.concatenate([difference[2 * one : 2 * one + 2] for one in chosen])
+        own = cluster_rows([str(n // 2) for n in range(24)])
+        plain.append(values.mean() + 1.96 * spread(values, own))
+    assert found.upper.low == pytest.approx(np.percentile(plain, 2.5), abs=0.25)
+    assert found.upper.high == pytest.approx(np.percentile(plain, 97.5), abs=0.25)
 
 
 def test_what_cannot_be_compared_is_refused_in_words() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thighseg_core.bland_altman import SCALES, BlandAltman, bland_altman
-from thighseg_core.cluster_bootstrap import cluster_intervals, cluster_rows
+from thighseg_core.cluster_bootstrap import cluster_rows, percentile_interval, resampled_sums
 from thighseg_core.errors import InputError
 from thighseg_core.reliability import (
     FEWEST_SUBJECTS,
@@ -109,13 +109,26 @@ def _coefficients(
     if rows is None:
         return found
 
-    def values(sample: list[NDArray[np.intp]]) -> NDArray[np.float64]:
-        drawn = table[np.concatenate(sample)]
-        try:
-            return np.array([icc_agreement(drawn).value, icc_consistency(drawn).value])
-        except InputError:
-            return np.full(2, np.nan)
-
-    low, high = cluster_intervals(rows, values)
+    draws = np.column_stack(_from_sums(resampled_sums(_pair_sums(table, rows))))
+    low, high = percentile_interval(draws)
     first, second = (Interval(one.value, float(low[n]), float(high[n])) for n, one in enumerate(found))
     return first, second
+
+
+def _pair_sums(table: NDArray[np.float64], rows: list[NDArray[np.intp]]) -> NDArray[np.float64]:
+    """One row a person: pairs, sum of s, sum of s^2, sum of d, sum of d^2, with s sum and d difference of a pair."""
+    added, apart = table.sum(axis=1) - table.sum(axis=1).mean(), table[:, 1] - table[:, 0]
+    columns = np.column_stack([np.ones(len(table)), added, added**2, apart, apart**2])
+    return np.array([columns[own].sum(axis=0) for own in rows])
+
+
+def _from_sums(sums: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(draws, 5) sums of `_pair_sums` -> ICC(A,1) and ICC(C,1) of each draw: those of `reliability` for two ratings."""
+    n, total_s, squares_s, total_d, squares_d = sums.T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        subjects = (squares_s - total_s**2 / n) / 2 / (n - 1)
+        error = (squares_d - total_d**2 / n) / 2 / (n - 1)
+        ratings = total_d**2 / n / 2
+        agreed = (subjects - error) / (subjects + error + 2 / n * (ratings - error))
+        consistent = (subjects - error) / (subjects + error)
+    return agreed, consistent

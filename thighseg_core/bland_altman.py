@@ -9,13 +9,14 @@ intervals come from resampling persons.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from thighseg_core.cluster_bootstrap import cluster_intervals, cluster_rows
+from thighseg_core.cluster_bootstrap import cluster_rows, percentile_interval, resampled_sums
 from thighseg_core.errors import InputError
 from thighseg_core.reliability import FEWEST_SUBJECTS, Interval
 
@@ -102,15 +103,38 @@ def spread(difference: NDArray[np.float64], rows: list[NDArray[np.intp]] | None)
     """SD of a single difference. With clusters: from the variances between and within persons (2007, section 3)."""
     if rows is None:
         return float(difference.std(ddof=1))
-    sizes = np.array([len(own) for own in rows], dtype=np.float64)
-    means = np.array([difference[own].mean() for own in rows])
-    n, persons = sizes.sum(), len(rows)
-    within = sum(float(((difference[own] - difference[own].mean()) ** 2).sum()) for own in rows) / (n - persons)
-    if persons < 2:
-        return float(np.sqrt(within))
-    between = float((sizes * (means - difference.mean()) ** 2).sum()) / (persons - 1)
-    pairs_each = (n - (sizes**2).sum() / n) / (persons - 1)
-    return float(np.sqrt(max((between - within) / pairs_each, 0.0) + within))
+    centred = difference - difference.mean()
+    return float(_clustered_sd(_person_sums(centred, centred, rows).sum(axis=0)[None, :])[0])
+
+
+def _person_sums(d: NDArray[np.float64], x: NDArray[np.float64], rows: list[NDArray[np.intp]]) -> NDArray[np.float64]:
+    """One row a person: 1, n, n^2, sum d, (sum d)^2 / n, sum of squares within, sum x, sum x^2, sum x d."""
+    return np.array(
+        [
+            (
+                1.0,
+                len(own),
+                len(own) ** 2,
+                d[own].sum(),
+                d[own].sum() ** 2 / len(own),
+                ((d[own] - d[own].mean()) ** 2).sum(),
+                x[own].sum(),
+                (x[own] ** 2).sum(),
+                (x[own] * d[own]).sum(),
+            )
+            for own in rows
+        ]
+    )
+
+
+def _clustered_sd(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(draws, 9) sums of `_person_sums` -> (draws,) SD of a single difference; NaN where nobody has two pairs."""
+    persons, n, n_squared, total, between_squares, within_squares = sums.T[:6]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        within = within_squares / (n - persons)
+        between = (between_squares - total**2 / n) / (persons - 1)
+        pairs_each = (n - n_squared / n) / (persons - 1)
+        return np.asarray(np.sqrt(np.maximum((between - within) / pairs_each, 0.0) + within))
 
 
 def _check(x: NDArray[np.float64], y: NDArray[np.float64], scale: Scale) -> None:
@@ -132,9 +156,7 @@ def _independent(
 ) -> tuple[Interval, Interval, Interval, Interval | None]:
     n, tail = len(difference), (1 - confidence) / 2
     half = float(stats.t.ppf(1 - tail, n - 1) * sd / np.sqrt(n))
-    # mean + 1.96 SD is a percentile of a normal population: exact bounds from the non-central t
-    centre = LIMIT_SD * np.sqrt(n)
-    inner, outer = (float(stats.nct.ppf(p, n - 1, centre) / np.sqrt(n)) for p in (tail, 1 - tail))
+    inner, outer = _limit_factors(n, confidence)
     slope = None
     if np.ptp(middle) > 0:
         fit = stats.linregress(middle, difference)
@@ -148,6 +170,17 @@ def _independent(
     )
 
 
+@cache
+def _limit_factors(n: int, confidence: float) -> tuple[float, float]:
+    """How many SDs from the mean the interval of a limit begins and ends.
+
+    mean + 1.96 SD is a percentile of a normal population, for which the non-central t gives exact bounds.
+    """
+    tail, centre = (1 - confidence) / 2, LIMIT_SD * np.sqrt(n)
+    inner, outer = (float(stats.nct.ppf(p, n - 1, centre) / np.sqrt(n)) for p in (tail, 1 - tail))
+    return inner, outer
+
+
 def _clustered(
     difference: NDArray[np.float64],
     middle: NDArray[np.float64],
@@ -155,24 +188,24 @@ def _clustered(
     values: tuple[float, float, float],
     confidence: float,
 ) -> tuple[Interval, Interval, Interval, Interval | None]:
-    sloped = np.ptp(middle) > 0
-
-    def statistic(sample: list[NDArray[np.intp]]) -> NDArray[np.float64]:
-        every = np.concatenate(sample)
-        drawn, centre = difference[every], middle[every]
-        renumbered = np.split(np.arange(len(every)), np.cumsum([len(own) for own in sample])[:-1])
-        mean, sd = drawn.mean(), spread(drawn, renumbered)
-        return np.array([mean, mean - LIMIT_SD * sd, mean + LIMIT_SD * sd, _slope(centre, drawn)])
-
-    low, high = cluster_intervals(rows, statistic, confidence=confidence)
+    centred, centred_x = difference - difference.mean(), middle - middle.mean()
+    per_person = _person_sums(centred, centred_x, rows)
+    draws = resampled_sums(per_person)
+    mean, sd = draws[:, 3] / draws[:, 1] + difference.mean(), _clustered_sd(draws)
+    found = np.column_stack([mean, mean - LIMIT_SD * sd, mean + LIMIT_SD * sd, _slope(draws)])
+    low, high = percentile_interval(found, confidence=confidence)
     bias, lower, upper = (Interval(value, float(low[n]), float(high[n])) for n, value in enumerate(values))
-    slope = Interval(_slope(middle, difference), float(low[3]), float(high[3])) if sloped else None
-    return bias, lower, upper, slope
+    if not np.ptp(middle) > 0:
+        return bias, lower, upper, None
+    slope = float(_slope(per_person.sum(axis=0)[None, :])[0])
+    return bias, lower, upper, Interval(slope, float(low[3]), float(high[3]))
 
 
-def _slope(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-    spread_x = float(((x - x.mean()) ** 2).sum())
-    return float(((x - x.mean()) * (y - y.mean())).sum()) / spread_x if spread_x > 0 else float("nan")
+def _slope(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(draws, 9) sums of `_person_sums` -> (draws,) slope of d on x; NaN where x does not vary."""
+    n, total_d, total_x, squares_x, products = sums.T[[1, 3, 6, 7, 8]]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray((products - total_x * total_d / n) / (squares_x - total_x**2 / n))
 
 
 def _shown(interval: Interval, scale: Scale) -> Interval:

@@ -1,8 +1,11 @@
-"""Confidence intervals where values come in clusters: persons are drawn again, not their thighs or slices."""
+"""Confidence intervals where values come in clusters: persons are drawn again, not their thighs or slices.
+
+Statistics are worked out from sums over persons, so that all draws are done at once as one product of matrices.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,23 +22,17 @@ def cluster_rows(clusters: Sequence[str] | NDArray[np.object_]) -> list[NDArray[
     return [np.array(rows, dtype=np.intp) for rows in found.values()]
 
 
-def cluster_intervals(
-    rows: list[NDArray[np.intp]],
-    statistic: Callable[[list[NDArray[np.intp]]], NDArray[np.float64]],
-    *,
-    confidence: float = 0.95,
-    repeats: int = REPEATS,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Percentile intervals (low, high) of every number that `statistic` gives.
+def resampled_sums(per_person: NDArray[np.float64], *, repeats: int = REPEATS) -> NDArray[np.float64]:
+    """(persons, m) -> (repeats, m): sums over as many persons as there are, drawn with replacement each time."""
+    persons = len(per_person)
+    drawn = np.random.default_rng(SEED).multinomial(persons, np.full(persons, 1 / persons), size=repeats)
+    return np.asarray(drawn @ per_person, dtype=np.float64)
 
-    rows: row numbers of each person. statistic: takes such a list, of persons drawn with replacement, and gives (m,)
-    numbers; a draw for which a number cannot be had (NaN) is left out of that number's interval.
-    """
-    generator = np.random.default_rng(SEED)
-    drawn = []
-    for _ in range(repeats):
-        sample = [rows[index] for index in generator.integers(0, len(rows), len(rows))]
-        drawn.append(statistic(sample))
+
+def percentile_interval(
+    draws: NDArray[np.float64], *, confidence: float = 0.95
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(low, high) of each column of (repeats, m); draws without a number (NaN) are left out."""
     tail = 100 * (1 - confidence) / 2
-    low, high = np.nanpercentile(np.array(drawn), (tail, 100 - tail), axis=0)
+    low, high = np.nanpercentile(draws, (tail, 100 - tail), axis=0)
     return np.asarray(low), np.asarray(high)
