@@ -4,19 +4,18 @@
 
 LIST.csv has a header and one row a scan: `path` (DICOM folder, zip or NIfTI, relative to the list) and
 `subject_code`; further columns may be left out or empty: sex, birth_year, visit_number, visit_label, visit_date,
-age_years, height_cm, weight_kg, grip_strength_kg, gait_speed_m_s, knee_extension_torque_nm. `--wait` segments what was queued before it returns.
+age_years, height_cm, weight_kg, grip_strength_kg, gait_speed_m_s, knee_extension_torque_nm. `--wait` segments what was
+queued before it returns.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 from pathlib import Path
 
 from db import queries
@@ -24,15 +23,13 @@ from db.engine import Database, open_database
 from db.entry import Entry
 from db.intake import store_series
 from db.settings import Settings, read_settings
+from db.subject_list import FIELDS, read_fields, read_rows
 from db.supervisor import ensure_worker_running
 from thighseg_core.errors import InputError, NothingUsableError, ThighSegError, UnreadableFileError
 from thighseg_core.reading import find_series
 
-_WHOLE = ("birth_year", "visit_number")
-_DECIMAL = ("age_years", "height_cm", "weight_kg", "grip_strength_kg", "gait_speed_m_s", "knee_extension_torque_nm")
-_TEXT = ("subject_code", "sex", "visit_label")
 REQUIRED = ("path", "subject_code")
-COLUMNS = ("path", *_TEXT, "visit_date", *_WHOLE, *_DECIMAL)
+COLUMNS = ("path", *FIELDS)
 WAIT_POLL_S = 1.0
 
 
@@ -48,19 +45,12 @@ class ListedScan:
 def read_list(path: Path, *, study: str) -> list[ListedScan]:
     """All rows of a list. Raises InputError that names the line and the column, before anything is stored."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UnreadableFileError(f"{path} cannot be read as a UTF-8 CSV ({error}); save it as CSV UTF-8") from error
-    table = csv.DictReader(text.splitlines())
-    names = [name.strip() for name in table.fieldnames or []]
-    missing = [name for name in REQUIRED if name not in names]
-    unknown = [name for name in names if name not in COLUMNS]
-    if missing or unknown:
-        words = [f"lacks {', '.join(missing)}"] * bool(missing) + [f"has unknown {', '.join(unknown)}"] * bool(unknown)
-        raise InputError(f"{path.name}: the header {' and '.join(words)}; columns are {', '.join(COLUMNS)}")
-    table.fieldnames = names
+        content = path.read_bytes()
+    except OSError as error:
+        raise UnreadableFileError(f"{path} cannot be read as a UTF-8 CSV ({error}); check the path") from error
+    rows = read_rows(content, name=path.name, columns=COLUMNS, required=REQUIRED)
     scans = []
-    for line, row in enumerate(table, start=2):
+    for line, row in enumerate(rows, start=2):
         try:
             scans.append(_listed(row, line=line, root=path.parent, study=study))
         except InputError as error:
@@ -68,24 +58,8 @@ def read_list(path: Path, *, study: str) -> list[ListedScan]:
     return scans
 
 
-def _listed(row: dict[str, str | None], *, line: int, root: Path, study: str) -> ListedScan:
-    cells = {name: (value or "").strip() for name, value in row.items()}
-    fields: dict[str, str | int | float | date] = {}
-    for name in COLUMNS[1:]:
-        if not (cell := cells.get(name, "")):
-            continue
-        try:
-            if name in _WHOLE:
-                fields[name] = int(cell)
-            elif name in _DECIMAL:
-                fields[name] = float(cell)
-            elif name == "visit_date":
-                fields[name] = date.fromisoformat(cell)
-            else:
-                fields[name] = cell
-        except ValueError as error:
-            expected = "a date like 2026-03-05" if name == "visit_date" else "a number"
-            raise InputError(f"{name} must be {expected}, got {cell!r}") from error
+def _listed(cells: dict[str, str], *, line: int, root: Path, study: str) -> ListedScan:
+    fields = read_fields(cells)
     if not cells.get("path"):
         raise InputError("the path is empty; name a DICOM folder, a zip or a NIfTI file")
     known = {"study": study, "subject_code": ""} | fields
