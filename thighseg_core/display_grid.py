@@ -75,7 +75,7 @@ class DisplayGrid:
         """
         if painted.shape != self.shape:
             raise GeometryMismatchError(
-                f"the painted labels have shape {painted.shape}, {self.shape} was shown; reload the page and paint again"
+                f"the painted labels have shape {painted.shape}, {self.shape} was shown; reload the page, paint again"
             )
         labels = label_map.labels.copy()
         changed = painted != self.take(label_map.labels)

@@ -80,6 +80,4 @@ def read(key: bytes, text: str, *, purpose: Purpose, now_s: float | None = None)
 
 
 def _serializer(key: bytes) -> URLSafeSerializer:
-    return URLSafeSerializer(
-        key, salt=_SALT, signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256}
-    )
+    return URLSafeSerializer(key, salt=_SALT, signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256})

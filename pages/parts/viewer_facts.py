@@ -98,7 +98,13 @@ def profile(facts: ViewerFacts, *, titles: dict[str, str], marks: list[dict[str,
             if area.any():
                 title = f"{titles.get(name, name)}, {side}: up to {area.max():.1f} cm²"
                 lines.append(
-                    {"group": name, "side": side, "colour": COLOURS[name], "title": title, "cm2": area.round(2).tolist()}
+                    {
+                        "group": name,
+                        "side": side,
+                        "colour": COLOURS[name],
+                        "title": title,
+                        "cm2": area.round(2).tolist(),
+                    }
                 )
     return {"lines": lines, "marks": marks, "step_mm": facts.step_mm} if lines else None
 

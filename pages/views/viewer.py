@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from db import queries
-from pages.parts import cache, charts, findings, measurement_table, picture, review, shell, words
+from pages.parts import cache, charts, findings, measurement_table, picture, review, scan_viewer, shell, words
 from pages.parts.picture import Look
 from thighseg_core.axial import axial_view
 from thighseg_core.errors import ThighSegError
@@ -30,12 +30,12 @@ def page() -> None:
     with cache.database().read() as session:
         runs = queries.rows(session, queries.runs(scan_id=scan["scan_id"]))
     run = runs[0] if runs else None
-    picture_column, facts_column = st.columns([12, 13], gap="medium", wrap=True)
+    picture_column, facts_column = st.columns([13, 11], gap="medium", wrap=True)
     with picture_column:
         try:
             with st.spinner("Reading the scan"):
                 cache.volume(scan["storage_path"])
-            _picture(scan, run)
+            _scan(scan, run)
         except ThighSegError as error:
             shell.cannot("This scan cannot be shown", error)
     with facts_column:
@@ -74,6 +74,26 @@ def _choose(scans: list[dict[str, Any]]) -> dict[str, Any] | None:
         st.query_params["scan"] = str(chosen)
         st.rerun()
     return by_id[current]
+
+
+def _scan(scan: dict[str, Any], run: dict[str, Any] | None) -> None:
+    """The 3-D viewer, or plain pictures made by the server where the browser has no WebGL2 or they are asked for."""
+    if st.session_state.get("simple_viewer"):
+        _picture(scan, run)
+    else:
+        answer = scan_viewer.show(scan, run, marks=[], may_correct=run is not None)
+        if answer.without_webgl:
+            st.info("This browser has no WebGL2; the scan is shown as plain pictures.", icon=":material/info:")
+            _picture(scan, run)
+        if answer.saved_run_id is not None:
+            st.session_state["reviewer"] = answer.author
+            st.toast("The correction is stored as a new version and measured.", icon=":material/check:")
+            st.rerun()
+    st.toggle(
+        "Plain pictures",
+        key="simple_viewer",
+        help="Slices drawn by the server: for browsers without WebGL2, slow graphics or slow connections.",
+    )
 
 
 @st.fragment
