@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from db_rows import add_run, add_scan, add_visit
 from sqlalchemy import select
@@ -102,33 +101,6 @@ def test_change_between_visits_is_absolute_relative_and_per_year(database: Datab
     assert (row["from_visit"], row["to_visit"], row["days"]) == (1, 2, 730)  # 2024-03-01 to 2026-03-01, no leap day
     assert (row["change"], row["change_percent"]) == (-10.0, -10.0)
     assert row["change_per_year"] == pytest.approx(-10.0 * 365.25 / 730)
-
-
-def test_change_is_since_the_visit_before_or_since_the_first() -> None:
-    cohort = _cohort([(1, "2020-01-01", 100.0), (2, "2021-01-01", 90.0), (4, None, 60.0)])
-    previous = changes_between_visits(cohort)
-    baseline = changes_between_visits(cohort, since="baseline")
-    assert previous[["from_visit", "to_visit", "change"]].values.tolist() == [[1, 2, -10.0], [2, 4, -30.0]]
-    assert baseline[["from_visit", "to_visit", "change"]].values.tolist() == [[1, 2, -10.0], [1, 4, -40.0]]
-    assert baseline["change_per_year"].isna().tolist() == [False, True]  # the last visit has no date
-
-
-def test_change_from_zero_has_no_percentage_and_the_last_scan_of_a_visit_counts() -> None:
-    table = changes_between_visits(_cohort([(1, "2020-01-01", 5.0), (1, "2020-01-01", 0.0), (2, "2020-01-01", 3.0)]))
-    assert table["change"].tolist() == [3.0]
-    assert table["change_percent"].isna().all()
-    assert table["change_per_year"].isna().all()  # no time between
-
-
-def _cohort(visits: list[tuple[int, str | None, float]]) -> pd.DataFrame:
-    fixed = {"study_id": 1, "study": "A", "subject_id": 1, "subject": "S1", "sex": "male", "region": "extensor"}
-    fixed |= {"side": "left", "extent": "full", "metric": "volume", "unit": "cm3"}
-    return pd.DataFrame(
-        [
-            fixed | {"scan_id": n, "visit": visit, "visit_date": on and date.fromisoformat(on), "value": value}
-            for n, (visit, on, value) in enumerate(visits)
-        ]
-    )
 
 
 def test_reviews_are_kept_in_their_order(database: Database) -> None:
