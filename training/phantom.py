@@ -61,21 +61,12 @@ class Scan:
 def thigh_scan(person: Person, acquisition: Acquisition | None = None) -> Scan:
     """Both thighs of a person, as a scanner would show them, and the true labels."""
     how = acquisition or Acquisition()
-    leg = {"female": 0, "male": 1}[person.sex]
-    atlas = Atlas(load_shipped())
-    length_mm = atlas.legs[leg].femur_length_mm * person.size
-    n_slices = round((how.levels[1] - how.levels[0]) * length_mm / how.slice_mm) + 1
-    level = torch.linspace(how.levels[1], how.levels[0], n_slices)
-    # The thigh is widest near its top; leave room for both.
-    radius_mm = {"female": 78.0, "male": 92.0}[person.sex] * person.size + person.subcutaneous_mm
-    apart_mm = 2 * radius_mm + 6
-    size = (round((2 * radius_mm + 70) / how.pixel_mm), round((2 * apart_mm + 40) / how.pixel_mm))
-    sat_mm, growth_mm = person.subcutaneous_mm, person.atrophy_mm
+    sat_mm, shrink_mm = person.subcutaneous_mm, person.atrophy_mm
     ranges = AnatomyRange(
         scale=(person.size, person.size),
         rotation_deg=how.rotation_deg,
         shift_mm=4.0,
-        shrink_mm=(growth_mm, growth_mm),
+        shrink_mm=(shrink_mm, shrink_mm),
         muscle_growth_mm=0.7,
         subcutaneous_mm=(sat_mm, sat_mm),
         two_legs=1.0,
@@ -89,6 +80,20 @@ def thigh_scan(person: Person, acquisition: Acquisition | None = None) -> Scan:
         table=1.0,
         oedema=0.0,
     )
+    return both_thighs(person, how, ranges=ranges, rendering=rendering)
+
+
+def both_thighs(person: Person, how: Acquisition, *, ranges: AnatomyRange, rendering: RenderRange) -> Scan:
+    """The two thighs of a person in ranges of the caller's; `ranges` and `rendering` rule what they say."""
+    leg = {"female": 0, "male": 1}[person.sex]
+    atlas = Atlas(load_shipped())
+    length_mm = atlas.legs[leg].femur_length_mm * person.size
+    n_slices = round((how.levels[1] - how.levels[0]) * length_mm / how.slice_mm) + 1
+    level = how.levels[1] - torch.arange(n_slices) * (how.slice_mm / length_mm)
+    # The thigh is widest near its top; leave room for both.
+    radius_mm = {"female": 78.0, "male": 92.0}[person.sex] * person.size + person.subcutaneous_mm
+    apart_mm = 2 * radius_mm + 6
+    size = (round((2 * radius_mm + 70) / how.pixel_mm), round((2 * apart_mm + 40) / how.pixel_mm))
     images, labels = [], []
     for start in range(0, n_slices, _SLAB_SLICES):
         part = level[start : start + _SLAB_SLICES]
