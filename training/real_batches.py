@@ -29,6 +29,7 @@ class RealInput:
 
     source: str
     share: float = 0.3  # of the images of a batch
+    score_only: bool = False  # no slice trains, all drawn ones are scored as if held out
     weight: float = 1.0  # of its pixels in the cross entropy
     mirror: bool = True
     rotation_deg: float = 15.0
@@ -136,16 +137,18 @@ class RealPool:
 def open_pool(tables: tuple[RealInput, ...], split: Split) -> RealPool:
     """Read every table's scans and keep the held-out patients apart in all of them (drawn labels only)."""
     scans = [(ranges, load_scans(Path(ranges.source))) for ranges in tables]
-    drawn = [scan for _, part in scans for scan in part if scan.kind == "drawn"]
-    sites = {scan.patient: scan.site for scan in drawn}
+    drawn = [(ranges, scan) for ranges, part in scans for scan in part if scan.kind == "drawn"]
+    sites = {scan.patient: scan.site for _, part in scans for scan in part} | {s.patient: s.site for _, s in drawn}
     out = held_out(sites, split) if tables else frozenset()
     inputs = []
     for ranges, part in scans:
-        slices = slices_of(tuple(scan for scan in part if scan.patient not in out))
-        if not len(slices):
-            raise ValueError(f"{ranges.source}: no labelled slice is left once {', '.join(sorted(out))} are held out")
-        inputs.append((ranges, slices))
-    return RealPool(tuple(inputs), slices_of(tuple(scan for scan in drawn if scan.patient in out)))
+        slices = slices_of(tuple(scan for scan in part if scan.patient not in out and not ranges.score_only))
+        if len(slices):
+            inputs.append((ranges, slices))
+        elif not ranges.score_only:
+            raise ValueError(f"{ranges.source}: no labelled slice is left without {', '.join(sorted(out))}")
+    scored = tuple(scan for ranges, scan in drawn if scan.patient in out or ranges.score_only)
+    return RealPool(tuple(inputs), slices_of(scored))
 
 
 def _grid_mm(pixels: int, pixel_mm: float) -> tuple[Tensor, Tensor]:
