@@ -48,17 +48,18 @@ def read_config(path: Path) -> TrainConfig:
     nested = {"preprocessing": Preprocessing, "anatomy": AnatomyRange, "render": RenderRange, "split": Split}
     for key, kind in nested.items():
         if key in values:
-            values[key] = _build(kind, values[key], f"{path} [{key}]")
+            values[key] = build(kind, values[key], where=f"{path} [{key}]")
     tables = values.get("real", [])
     if not isinstance(tables, list):
         raise ValueError(f"{path} [real]: write it as [[real]], one table for each folder of scans")
-    values["real"] = [_build(RealInput, table, f"{path} [[real]]") for table in tables]
+    values["real"] = [build(RealInput, table, where=f"{path} [[real]]") for table in tables]
     if (total := sum(table.share for table in values["real"])) > 1:
         raise ValueError(f"{path} [[real]]: the shares add up to {total:g}; at most 1 is possible")
-    return _build(TrainConfig, values, str(path))
+    return build(TrainConfig, values, where=str(path))
 
 
-def _build(kind: type, values: dict[str, Any], where: str) -> Any:
+def build(kind: type, values: dict[str, Any], *, where: str) -> Any:
+    """A configuration table as its dataclass; unknown keys are a ValueError that names them."""
     known = {item.name for item in fields(kind)}
     if unknown := sorted(values.keys() - known):
         raise ValueError(f"{where}: unknown keys {', '.join(unknown)}; known are {', '.join(sorted(known))}")
