@@ -296,6 +296,7 @@ def measurements(
             Run.id.label("run_id"),
             Run.version.label("run_version"),
             Run.kind.label("run_kind"),
+            Run.author.label("run_author"),
             Measurement.region.label("region"),
             Measurement.side.label("side"),
             Measurement.extent.label("extent"),

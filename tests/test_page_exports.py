@@ -51,7 +51,9 @@ def test_long_rows_are_those_of_the_command_line_with_subject_visit_and_review_f
     ours = ("subject_id", "visit", "visit_date", "review_status")
     filled = {name: from_page[0][name] for name in ours}
     assert filled == {"subject_id": "P01", "visit": 1, "visit_date": "2026-03-01", "review_status": "approved"}
-    apart = {*ours, "run_utc"}
+    result = ("result_version", "result_kind", "result_author")
+    assert [from_page[0][name] for name in result] == [1, "automatic", None]
+    apart = {*ours, *result, "run_utc"}
     assert [{name: row[name] for name in row if name not in apart} for row in from_page] == [
         {name: row[name] for name in row if name not in apart} for row in from_command_line
     ]

@@ -52,6 +52,9 @@ COLUMN_DESCRIPTIONS: dict[str, str] = {
     "device": "Where the network ran: cpu or cuda.",
     "run_utc": "When the run began, ISO 8601 in UTC.",
     "review_status": "Whether a person has reviewed the labels.",
+    "result_version": "Version of the result: 1 is the first; a correction adds one. NA on the command line.",
+    "result_kind": "automatic, corrected (by a person) or external (a label map handed in); NA on the command line.",
+    "result_author": "Who made the labels or corrected them; NA for an automatic result.",
 }
 LONG_COLUMNS: tuple[str, ...] = tuple(COLUMN_DESCRIPTIONS)
 METRIC_DESCRIPTIONS: dict[str, str] = {metric.name: metric.description for metric in METRICS.values()}
@@ -73,6 +76,9 @@ def long_rows(
     visit: str | int | None = None,
     visit_date: str | None = None,
     review_status: str | None = None,
+    result_version: int | None = None,
+    result_kind: str | None = None,
+    result_author: str | None = None,
 ) -> list[Row]:
     """One row of `LONG_COLUMNS` for each measurement; None where there is nothing (written as NA)."""
     preset = PRESETS.get(manifest.hu_preset)
@@ -96,6 +102,9 @@ def long_rows(
         "device": manifest.device,
         "run_utc": manifest.started_at,
         "review_status": review_status,
+        "result_version": result_version,
+        "result_kind": result_kind,
+        "result_author": result_author or None,
     }
     return [{column: _fact(m).get(column, run.get(column)) for column in LONG_COLUMNS} for m in measurements]
 

@@ -45,6 +45,7 @@ SCAN_COLUMN_DESCRIPTIONS: dict[str, str] = {
     "contrast_agent": "Contrast agent; NA when none is recorded.",
     "result_version": "Version of the result: 1 is the first; a correction adds one.",
     "result_kind": "automatic, corrected (by a person) or external (a label map handed in).",
+    "result_author": export.COLUMN_DESCRIPTIONS["result_author"],
     "model_name": export.COLUMN_DESCRIPTIONS["model_name"],
     "quality_flags": "Codes of the quality flags, separated by spaces.",
     "review_status": export.COLUMN_DESCRIPTIONS["review_status"],
@@ -55,6 +56,7 @@ _SCAN_SOURCE = {
     "series_description": "description",
     "result_version": "run_version",
     "result_kind": "run_kind",
+    "result_author": "run_author",
 }
 
 
@@ -74,6 +76,9 @@ def long_rows(measurements: Iterable[Mapping[str, Any]]) -> list[Row]:
             visit=first["visit"],
             visit_date=first["visit_date"].isoformat() if first["visit_date"] else None,
             review_status=first["review"] or UNREVIEWED,
+            result_version=first["run_version"],
+            result_kind=first["run_kind"],
+            result_author=first["run_author"],
         )
     return table
 
