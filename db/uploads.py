@@ -25,6 +25,7 @@ MAX_FILES = 20_000
 MAX_BYTES = 8 << 30
 _SEPARATE = (".zip", ".nii", ".nii.gz")  # each is an input of its own; all other files together are one DICOM folder
 _TOO_LARGE = f"an upload may have {MAX_BYTES >> 30} GB; send one subject at a time"
+NAMES = "names.json"  # what each file was called, by its number; shown and compared, never used as a path
 MARK = "upload.json"  # written last: a folder without it was interrupted
 
 
@@ -47,6 +48,7 @@ def stage_upload(settings: Settings, files: Iterable[tuple[str, BinaryIO | bytes
     make_data_folders(settings)
     token = secrets.token_hex(8)
     folder = settings.data_dir / "uploads" / token
+    names: list[str] = []
     n_files = n_bytes = 0
     try:
         for name, content in files:
@@ -55,10 +57,12 @@ def stage_upload(settings: Settings, files: Iterable[tuple[str, BinaryIO | bytes
             path = _place(folder, name, n_files)
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             n_bytes += _write(path, content, left_bytes=MAX_BYTES - n_bytes)
+            names.append(name)
             n_files += 1
             require_free_space(settings, needed_bytes=0)
         if n_bytes == 0:
             raise InputError("the upload is empty; choose a DICOM folder, a zip of one, or a .nii or .nii.gz file")
+        write_atomically(folder / NAMES, lambda temporary: _write_text(temporary, json.dumps(names)))
         created_at = datetime.now(UTC)
         mark = {"created_at": created_at.isoformat(), "n_files": n_files, "n_bytes": n_bytes}
         write_atomically(folder / MARK, lambda temporary: _write_text(temporary, json.dumps(mark)))

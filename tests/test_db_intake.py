@@ -79,7 +79,7 @@ def test_an_upload_survives_a_restart_until_it_is_discarded(settings: Settings, 
 def test_names_of_uploaded_files_point_nowhere(settings: Settings, name: str) -> None:
     upload = stage_upload(settings, [(name, b"not empty")])
     inside = [path for path in upload.folder.rglob("*") if path.is_file()]
-    assert len(inside) == 2  # the file and the mark
+    assert len(inside) == 3  # the file, the list of names and the mark
     assert {path for path in settings.data_dir.parent.rglob("*") if path.is_file()} == set(inside)
     assert not Path("/etc/evil").exists()
 
