@@ -47,7 +47,9 @@ def read_list(path: Path, *, study: str) -> list[ListedScan]:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise UnreadableFileError(f"{path} cannot be read ({error}); check the path, and save it as CSV UTF-8") from error
+        raise UnreadableFileError(
+            f"{path} cannot be read ({error}); check the path, and save it as CSV UTF-8"
+        ) from error
     rows = read_rows(content, name=path.name, columns=COLUMNS, required=REQUIRED)
     scans = []
     for line, row in enumerate(rows, start=2):
