@@ -23,6 +23,8 @@ export class Scene {
     this.nv = new NiiVue({
       backgroundColor: [0, 0, 0, 1],
       isRadiological: true,
+      azimuth: 180,
+      elevation: 10,
       isDragDropEnabled: false,
       isOrientationTextVisible: false,
       isOrientCubeVisible: true,
@@ -69,7 +71,21 @@ export class Scene {
       this.nv.refreshDrawing();
       this.onStroke();
     });
-    this.goTo(Math.floor(this.dims[2] / 2));
+  }
+
+  /** Put the cross into the thigh bone of a slice, or its middle, so that the other planes show a leg. */
+  begin(slice, bones) {
+    const [nx, ny, nz] = this.dims;
+    const k = Math.min(nz - 1, Math.max(0, slice));
+    const plane = this.bitmap.subarray(k * nx * ny, (k + 1) * nx * ny);
+    for (const bone of bones) {
+      let n = 0, x = 0, y = 0;
+      for (let i = 0; i < plane.length; i++) if (plane[i] === bone) { n++; x += i % nx; y += Math.floor(i / nx); }
+      if (!n) continue;
+      this.nv.crosshairPos = [(x / n + 0.5) / nx, (y / n + 0.5) / ny, (k + 0.5) / nz];
+      break;
+    }
+    this.goTo(k);
   }
 
   async loadLabels(url) {
@@ -135,24 +151,22 @@ export class Scene {
     return Math.round(Math.min(620, Math.max(300, (needed[this.layout] ?? 560) + 24)));
   }
 
+  /** Grey values. In 3-D alone the image is left out: only the labels remain. */
   async setWindow({ centre, width }) {
-    this.window = { centre, width };
-    await this.#background();
-  }
-
-  /** In 3-D alone the image is left out: only the labels remain. */
-  async #background() {
-    const { centre, width } = this.window ?? { centre: 40, width: 400 };
     const hidden = this.layout === "3-D";
     const range = hidden ? { calMin: 30000, calMax: 32000 } : { calMin: centre - width / 2, calMax: centre + width / 2 };
+    const volume = this.nv.volumes[0];
+    if (volume.calMin === range.calMin && volume.calMax === range.calMax) return; // it costs a pass over all voxels
     await this.nv.setVolume(0, range);
   }
+
 
   /** colours: {label: "#rrggbb"} of what is shown; the rest is transparent. */
   setColours(colours, { opacity, outline }) {
     this.colours = colours;
     this.opacity = opacity;
     this.outline = outline;
+    const before = this.table.slice();
     this.table.fill(0);
     const fill = this.layout === "3-D" ? 1 : outline ? 0.004 : opacity;
     for (const [label, colour] of Object.entries(colours)) {
@@ -161,6 +175,7 @@ export class Scene {
       this.table[label] = ((alpha << 24) | ((n & 255) << 16) | (((n >> 8) & 255) << 8) | (n >> 16)) >>> 0;
     }
     this.nv.drawRimOpacity = outline ? Math.max(0.6, opacity) : -1;
+    if (before.every((rgba, label) => rgba === this.table[label])) return;
     this.partial = false;
     this.nv.refreshDrawing();
   }

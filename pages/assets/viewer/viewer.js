@@ -36,6 +36,18 @@ class Viewer {
       if (this.brush) Object.assign(this.brush.data, { save_url: data.save_url });
       return;
     }
+    if (data.run_key === this.savedKey && this.key?.split(" ")[0] === data.scan_key && this.scene) {
+      // what was just saved from here is on the screen already
+      this.key = key;
+      this.data = data;
+      this.savedKey = null;
+      this.correct.setAttribute("aria-pressed", "false");
+      this.#correct(false);
+      this.profile.show(data.profile);
+      this.profile.at(this.scene.slice());
+      this.host.dataset.ready = key;
+      return;
+    }
     const kept = this.key?.split(" ")[0] === data.scan_key ? this.scene?.slice() : undefined;
     this.key = key;
     this.data = data;
@@ -92,7 +104,8 @@ class Viewer {
       this.slices.max = this.scene.dims[2];
       this.profile.show(data.profile);
       await this.#apply();
-      this.scene.goTo(slice ?? data.start_slice ?? Math.floor(this.scene.dims[2] / 2));
+      const femur = data.classes.find(({ name }) => name === "femur");
+      this.scene.begin(slice ?? data.start_slice, [femur.right, femur.left]);
       this.message.remove();
       this.host.dataset.ready = this.key;
     } catch (error) {
@@ -111,11 +124,9 @@ class Viewer {
   async #apply() {
     if (!this.scene?.dims) return;
     const { look, data, scene } = this;
-    const [centre, width] = data.windows[look.window] ?? Object.values(data.windows)[0];
     scene.setLayout(look.layout);
     this.marks.forEach((mark) => { mark.hidden = look.layout !== "Axial" && look.layout !== "Coronal"; });
     this.marks[1].style.right = `${scene.besides ? 100 * (1 - AXIAL_SHARE) + 1.5 : 1.5}%`;
-    await scene.setWindow({ centre, width });
     const colours = {};
     for (const { name, colour, left, right, deep } of data.classes) {
       if (!this.visible || look.hidden.includes(name)) continue;
@@ -123,6 +134,8 @@ class Viewer {
       colours[left] = colours[right] = colour;
     }
     scene.setColours(colours, { opacity: look.opacity / 100, outline: look.outline && look.layout !== "3-D" });
+    const [centre, width] = data.windows[look.window] ?? Object.values(data.windows)[0];
+    await scene.setWindow({ centre, width });
   }
 
   #slice(k) {
@@ -163,7 +176,10 @@ class Viewer {
       this.set({ layout: "Axial" });
     }
     this.brush = new Brush(this.scene, this.data, {
-      onSaved: (run, author) => this.component.setTriggerValue("saved", { run, author }),
+      onSaved: (run, author) => {
+        this.savedKey = `run-${run}`;
+        this.component.setTriggerValue("saved", { run, author });
+      },
       onLeave: () => { this.correct.setAttribute("aria-pressed", "false"); this.#correct(false); },
     });
     this.tools.append(this.brush.node);
