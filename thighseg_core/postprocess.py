@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from thighseg_core.fascia import split_fat_at_fascia
 from thighseg_core.labels import CLASS_INDEX, CLASSES
 
 # The edge between fat and muscle (tissue.py: fat -190 to -30, lean from -29 HU).
@@ -111,7 +112,7 @@ def _refine_slice(
     body: NDArray[np.bool_],
     spacing_mm: tuple[float, float],
 ) -> NDArray[np.uint8]:
-    """One slice: bone rim, fat peeled off, lean rim taken in, small holes filled, each within its leg."""
+    """One slice, each leg by itself: bone rim, fat peeled off, lean rim taken in, small holes filled, fascia."""
     rows = np.flatnonzero((classes > 0).any(axis=1))
     columns = np.flatnonzero((classes > 0).any(axis=0))
     box = np.s_[max(0, rows[0] - 4) : rows[-1] + 5, max(0, columns[0] - 4) : columns[-1] + 5]
@@ -123,6 +124,7 @@ def _refine_slice(
         own = _peel_fat(own, attenuation_hu[box], spacing_mm)
         own = _take_in_lean_rim(own, attenuation_hu[box], inside, spacing_mm)
         own = _fill_small_holes(own, spacing_mm)
+        own = split_fat_at_fascia(own, attenuation_hu[box] < FAT_BELOW_HU, spacing_mm=spacing_mm)
         refined[box] = np.where(legs[box] == leg, own, refined[box])
     return refined
 

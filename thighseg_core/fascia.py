@@ -1,0 +1,52 @@
+"""What lies deep to the fascia lata: the fascia bridges the clefts between muscles as a taut sheet.
+
+A network sees the thin fascia only here and there and paints fat above it as intermuscular. The muscles themselves say
+more: closing their outline with a large disk gives the sheet. Radii were set on the 16 reference slices with a drawn
+fascia (Dice of intermuscular fat 0.77 by the network alone, 0.86 with the sheet; 15 to 30 mm lie within 0.02).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from thighseg_core.labels import CLASS_INDEX
+
+_BRIDGE_MM = 20.0  # clefts narrower than twice this are bridged: fat outside is subcutaneous ...
+_CLEFT_MM = 12.0  # ... and fat in clefts narrower than twice this is deep, whatever the network said
+_SMALLEST_PIECE_MM2 = 60.0  # smaller pieces of muscle do not hold up the sheet
+_FRAME = tuple(
+    CLASS_INDEX[name] for name in ("extensor", "flexor", "adductor", "sartorius", "other_muscle", "femur", "other_bone")
+)
+_INTERMUSCULAR, _SUBCUTANEOUS = CLASS_INDEX["intermuscular"], CLASS_INDEX["subcutaneous"]
+
+
+def split_fat_at_fascia(
+    classes: NDArray[np.uint8], fat: NDArray[np.bool_], *, spacing_mm: tuple[float, float]
+) -> NDArray[np.uint8]:
+    """The (J, I) classes of one leg in one slice, fat outside its muscles sorted into deep and subcutaneous.
+
+    fat: voxels as dark as fat; vessels and nerves stay what they are.
+    """
+    frame = np.isin(classes, _FRAME)
+    pieces, _ = ndimage.label(frame)
+    sizes_mm2 = np.bincount(pieces.ravel()) * spacing_mm[0] * spacing_mm[1]
+    sizes_mm2[0] = 0
+    frame = (sizes_mm2 > _SMALLEST_PIECE_MM2)[pieces]
+    if not frame.any():
+        return classes
+    sorted_fat = classes.copy()
+    sorted_fat[(classes == _INTERMUSCULAR) & fat & ~_closed(frame, _BRIDGE_MM, spacing_mm)] = _SUBCUTANEOUS
+    sorted_fat[(classes == _SUBCUTANEOUS) & _closed(frame, _CLEFT_MM, spacing_mm)] = _INTERMUSCULAR
+    return sorted_fat
+
+
+def _closed(mask: NDArray[np.bool_], radius_mm: float, spacing_mm: tuple[float, float]) -> NDArray[np.bool_]:
+    """Closing with a disk; what the image's edge cuts goes on beyond it."""
+    margins = [int(radius_mm / step) + 2 for step in spacing_mm]
+    wide = np.pad(mask, [(margin, margin) for margin in margins], mode="edge")
+    dilated = ndimage.distance_transform_edt(~wide, sampling=spacing_mm) <= radius_mm
+    closed = ndimage.distance_transform_edt(dilated, sampling=spacing_mm) > radius_mm
+    inner = tuple(slice(margin, -margin) for margin in margins)
+    return np.asarray(closed[inner] | mask)
