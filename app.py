@@ -7,7 +7,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 from streamlit.runtime.pages_manager import PagesManager
 
-from pages.parts import cache, navigation, receiving, scan_routes, shell
+from pages.parts import cache, navigation, receiving, scan_routes, shell, staging
 
 # Streamlit takes a folder called `pages` for its old multipage layout until st.navigation has run once: the first deep
 # link after a start (/viewer?scan=3) would be answered with "page does not exist". Ours is an ordinary package.
@@ -21,6 +21,7 @@ def main() -> None:
     shell.configure()
     page = st.navigation(navigation.sections())
     shell.sidebar()
+    staging.prepare(to_disk=page.url_path == "upload")
     if shell.data_folder_is_ready():
         cache.start_worker()
         page.run()

@@ -7,15 +7,10 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -24,52 +19,19 @@ import pytest
 from bad_inputs import BAD_INPUTS
 from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from serving import CHROMIUM, PATIENCE_S, ROOT, serving
 
 from db.settings import Settings
-from db.supervisor import stop_worker
 from thighseg_core.checkpoint import available_models
 
-ROOT = Path(__file__).resolve().parent.parent
-CHROMIUM = Path("/usr/bin/chromium")
 REAL_SERIES = ROOT.parent / "shared" / "data" / "ct_sarcoma" / "STS_047" / "CT"
 PAGES = ("", "upload", "queue", "viewer?scan=1", "cohort", "export", "about")
-PATIENCE_MS = 180_000  # a busy machine is slow; nothing here waits longer than it has to
+PATIENCE_MS = PATIENCE_S * 1000
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed (apt-get install chromium)"),
 ]
-
-
-@contextmanager
-def served(settings: Settings) -> Iterator[str]:
-    """The real application on a free port; yields its address, ends it and its worker."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
-    environment = os.environ | {"THIGHSEG_DATA": str(settings.data_dir)}
-    address = f"http://127.0.0.1:{port}"
-    server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        give_up_at = time.monotonic() + PATIENCE_MS / 1000
-        while not _answers(f"{address}/_stcore/health"):
-            assert server.poll() is None, "the server ended"
-            assert time.monotonic() < give_up_at, "the server does not answer"
-            time.sleep(0.2)
-        yield address
-    finally:
-        server.terminate()
-        server.wait(timeout=30)
-        stop_worker(settings)
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +45,8 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture(scope="module")
 def address(study: Settings) -> Iterator[str]:
-    with served(study) as url:
-        yield url
+    with serving(study) as server:
+        yield server.address
 
 
 @pytest.fixture(scope="module")
@@ -168,8 +130,8 @@ def values(text: str) -> dict[tuple[str, ...], tuple[str, ...]]:
 
 
 def test_a_deep_link_is_answered_by_a_server_that_was_never_asked_before(study: Settings, page: Page) -> None:
-    with served(study) as url:
-        opened(page, f"{url}/viewer?scan=1")
+    with serving(study) as server:
+        opened(page, f"{server.address}/viewer?scan=1")
         expect(page.get_by_role("heading", level=1)).to_have_text("Viewer")
         expect(page.get_by_text("Page not found")).to_have_count(0)
         page.goto("about:blank")  # or the page would miss its server when that stops, and say so

@@ -10,7 +10,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from db import receipts
 from db.settings import Settings
-from pages.parts.receiving import ToDisk
+from pages.parts.receiving import ToDisk, take_to_disk
 
 BOUNDARY = b"----WebKitFormBoundaryAbC123"
 HEAD = (
@@ -42,9 +42,10 @@ class Server:
 
 
 def put(
-    server: Server, settings: Settings, body: bytes, *, piece: int = 1000, vanish: bool = False, method: str = "PUT"
+    server: Server, settings: Settings, body: bytes, *, piece: int = 1000, vanish: bool = False, asked: bool = True
 ) -> int:
     """Send a body in pieces; returns the status of the answer (0: none, the browser had gone)."""
+    take_to_disk("session", wanted=asked)
     sent = [body[at : at + piece] for at in range(0, len(body), piece)]
     messages: list[Message] = [{"type": "http.request", "body": part, "more_body": True} for part in sent]
     messages.append({"type": "http.disconnect"} if vanish else {"type": "http.request", "body": b""})
@@ -59,7 +60,7 @@ def put(
 
     scope: Scope = {
         "type": "http",
-        "method": method,
+        "method": "PUT",
         "path": "/_stcore/upload_file/session/file",
         "headers": [
             (b"content-type", b"multipart/form-data; boundary=" + BOUNDARY),
@@ -124,10 +125,10 @@ def test_a_file_beyond_the_limit_is_refused(settings: Settings, monkeypatch: pyt
     assert left(settings) == []
 
 
-def test_other_requests_pass_untouched(settings: Settings) -> None:
+def test_a_session_that_did_not_ask_gets_its_bytes(settings: Settings) -> None:
     server = Server()
-    assert put(server, settings, CONTENT, method="POST") == 204
-    assert server.got == CONTENT
+    assert put(server, settings, HEAD + CONTENT + END, asked=False) == 204
+    assert server.got == HEAD + CONTENT + END
 
 
 def test_a_receipt_that_was_never_given_out_is_an_ordinary_file(settings: Settings) -> None:

@@ -3,6 +3,7 @@
 Streamlit's uploader sends each file with one PUT and keeps the bytes in memory until the session ends. This
 ASGI middleware writes the file to the data folder as it comes in and lets Streamlit have a receipt instead
 (`db.receipts`); Streamlit's own checks of session, cross-site request and size still decide whether it is taken.
+Only sessions that ask for it (`take_to_disk`, the Upload page) get receipts: an uploader elsewhere gets its bytes.
 """
 
 from __future__ import annotations
@@ -22,9 +23,20 @@ from db.settings import Settings, read_settings
 from db.storage import require_free_space
 from thighseg_core.errors import ThighSegError
 
-_UPLOAD = re.compile(r"/_stcore/upload_file/[^/]+/[^/]+\Z")
+_UPLOAD = re.compile(r"/_stcore/upload_file/([^/]+)/[^/]+\Z")
 _HEAD_LIMIT_BYTES = 16 << 10  # boundary and headers of the one part
 _BLOCK_BYTES = 1 << 20
+_SESSIONS_KEPT = 1000
+_sessions: dict[str, None] = {}  # those that get receipts, the oldest first
+
+
+def take_to_disk(session_id: str, *, wanted: bool) -> None:
+    """Whether files that this session uploads from now on become receipts. Call it in every script run."""
+    _sessions.pop(session_id, None)
+    if wanted:
+        _sessions[session_id] = None
+    while len(_sessions) > _SESSIONS_KEPT:
+        del _sessions[next(iter(_sessions))]
 
 
 class RefusedError(ThighSegError):
@@ -43,7 +55,7 @@ class ToDisk:
         self.settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "PUT" or not _UPLOAD.search(scope["path"]):
+        if not _is_wanted(scope):
             await self.app(scope, receive, send)
             return
         self.settings = self.settings or read_settings()
@@ -58,6 +70,13 @@ class ToDisk:
         finally:
             if not taken:
                 receipts.discard(receipt.path)
+
+
+def _is_wanted(scope: Scope) -> bool:
+    if scope["type"] != "http" or scope["method"] != "PUT":
+        return False
+    upload = _UPLOAD.search(scope["path"])
+    return upload is not None and upload[1] in _sessions
 
 
 async def _to_disk(settings: Settings, scope: Scope, receive: Receive, receipt: receipts.Receipt) -> bytes:

@@ -13,6 +13,20 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from db import receipts
 from db.settings import Settings
 from db.uploads import Upload, stage_upload
+from pages.parts import receiving
+
+
+def prepare(*, to_disk: bool) -> None:
+    """Say in every script run whether this session's uploads are to go to the disk as they come in."""
+    context = get_script_run_ctx()
+    if context is not None:
+        receiving.take_to_disk(context.session_id, wanted=to_disk)
+
+
+def content_of(settings: Settings, file: UploadedFile) -> bytes:
+    """The bytes of a small uploaded file, wherever they are."""
+    path = _received(settings, file)
+    return file.getvalue() if path is None else path.read_bytes()
 
 
 def stage(settings: Settings, files: Sequence[UploadedFile]) -> Upload:
@@ -34,13 +48,17 @@ def _one_by_one(
     settings: Settings, files: Sequence[UploadedFile], moved: list[Path]
 ) -> Iterator[tuple[str, BinaryIO | Path]]:
     for file in files:
-        path = receipts.received_file(settings, file.getbuffer()[: receipts.LENGTH + 1].tobytes())
+        path = _received(settings, file)
         if path is None:
             yield file.name, file
         else:
             moved.append(path)
             yield file.name, path
         _release(file)
+
+
+def _received(settings: Settings, file: UploadedFile) -> Path | None:
+    return receipts.received_file(settings, file.getbuffer()[: receipts.LENGTH + 1].tobytes())
 
 
 def _release(file: UploadedFile) -> None:

@@ -1,0 +1,60 @@
+"""The real application on a free port, for browser tests and benchmarks."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from db.settings import Settings
+from db.supervisor import stop_worker
+
+ROOT = Path(__file__).resolve().parent.parent
+CHROMIUM = Path("/usr/bin/chromium")
+PATIENCE_S = 180.0  # a busy machine is slow; nothing here waits longer than it has to
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A server that answers: its address and its process."""
+
+    address: str
+    process_id: int
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[Serving]:
+    """Start the dashboard on a data folder; ends it and its worker."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
+    environment = os.environ | {"THIGHSEG_DATA": str(settings.data_dir)}
+    address = f"http://127.0.0.1:{port}"
+    server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        give_up_at = time.monotonic() + PATIENCE_S
+        while not _answers(f"{address}/_stcore/health"):
+            assert server.poll() is None, "the server ended"
+            assert time.monotonic() < give_up_at, "the server does not answer"
+            time.sleep(0.2)
+        yield Serving(address=address, process_id=server.pid)
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+        stop_worker(settings)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
