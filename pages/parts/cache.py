@@ -22,6 +22,7 @@ from pages.parts import picture, viewer_facts
 from pages.parts.inspection import Inspection, inspect_upload
 from pages.parts.picture import Look
 from thighseg_core.checkpoint import ModelCard, available_models, read_card
+from thighseg_core.label_changes import LabelChange, label_changes
 from thighseg_core.labels import LabelMap
 from thighseg_core.preview import preview
 from thighseg_core.volume import CTVolume
@@ -80,6 +81,12 @@ def facts(storage_path: str, label_map_path: str | None) -> viewer_facts.ViewerF
     """What the viewer shows beside the picture. Neither file ever changes, so their paths are the key."""
     labels = None if label_map_path is None else label_map(label_map_path, storage_path)
     return viewer_facts.viewer_facts(volume(storage_path), labels)
+
+
+@st.cache_data(show_spinner=False, max_entries=50)
+def changes(storage_path: str, before_path: str, after_path: str) -> tuple[LabelChange, ...]:
+    """What one stored label map changed in another of the same scan."""
+    return label_changes(label_map(before_path, storage_path), label_map(after_path, storage_path))
 
 
 def in_background(work: Callable[[], Stored]) -> Future[Stored]:

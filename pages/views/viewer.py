@@ -7,7 +7,18 @@ from typing import Any
 import streamlit as st
 
 from db import queries
-from pages.parts import cache, charts, findings, measurement_table, picture, review, scan_viewer, shell, words
+from pages.parts import (
+    cache,
+    charts,
+    corrections,
+    findings,
+    measurement_table,
+    picture,
+    review,
+    scan_viewer,
+    shell,
+    words,
+)
 from pages.parts.picture import Look
 from thighseg_core.axial import axial_view
 from thighseg_core.errors import ThighSegError
@@ -29,13 +40,13 @@ def page() -> None:
         return
     with cache.database().read() as session:
         runs = queries.rows(session, queries.runs(scan_id=scan["scan_id"]))
-    run = runs[0] if runs else None
+    run = corrections.choose_version(scan, runs)
     picture_column, facts_column = st.columns([13, 11], gap="medium", wrap=True)
     with picture_column:
         try:
             with st.spinner("Reading the scan"):
                 cache.volume(scan["storage_path"])
-            _scan(scan, run)
+            _scan(scan, run, may_correct=bool(run) and run["run_id"] == runs[0]["run_id"])
         except ThighSegError as error:
             shell.cannot("This scan cannot be shown", error)
     with facts_column:
@@ -43,6 +54,7 @@ def page() -> None:
             _no_result(scan)
         else:
             _numbers(scan, run)
+            corrections.what_changed(scan, run, runs)
             review.panel(scan, run)
             review.downloads(scan, run)
     _facts(scan, run)
@@ -76,12 +88,12 @@ def _choose(scans: list[dict[str, Any]]) -> dict[str, Any] | None:
     return by_id[current]
 
 
-def _scan(scan: dict[str, Any], run: dict[str, Any] | None) -> None:
+def _scan(scan: dict[str, Any], run: dict[str, Any] | None, *, may_correct: bool) -> None:
     """The 3-D viewer, or plain pictures made by the server where the browser has no WebGL2 or they are asked for."""
     if st.session_state.get("simple_viewer"):
         _picture(scan, run)
     else:
-        answer = scan_viewer.show(scan, run, marks=[], may_correct=run is not None)
+        answer = scan_viewer.show(scan, run, marks=[], may_correct=may_correct)
         if answer.without_webgl:
             st.info("This browser has no WebGL2; the scan is shown as plain pictures.", icon=":material/info:")
             _picture(scan, run)
