@@ -389,53 +389,6 @@ def test_files_that_are_gone_are_said_to_be_gone(settings: Settings, tmp_path: P
     assert "restore" in said
 
 
-# ------------------------------------------------------------------------------------------------------------- cohort
-
-
-def test_the_cohort_says_how_many_and_warns_of_different_lengths(settings: Settings, tmp_path: Path) -> None:
-    phantom_study.fill(settings, tmp_path, (*TWO_PEOPLE, Visit("P03", n_slices=16)))
-    said = text(start("cohort"))
-    assert "**3** subjects · **4** scans" in said
-    assert "different lengths of the leg (12.0 to 16.0 cm)" in said
-    assert "1 subject; median change" in said
-
-
-def test_only_approved_results_and_rejected_ones_never(settings: Settings, database: Database, tmp_path: Path) -> None:
-    ids = phantom_study.fill(settings, tmp_path)
-    with database.write() as session:
-        session.add(Review(run_id=ids[0], decision="approved", reviewer="JK"))
-        session.add(Review(run_id=ids[2], decision="rejected", reviewer="JK"))
-    app = start("cohort")
-    assert "**1** subject · **2** scans" in text(app)
-    review = next(control for control in app.segmented_control if control.label == "Review")
-    review.set_value("approved")
-    app.run()
-    assert "**1** subject · **1** scan " in text(app)
-
-
-def test_every_metric_of_every_region_can_be_plotted(settings: Settings, tmp_path: Path) -> None:
-    phantom_study.fill(settings, tmp_path)
-    app = start("cohort")
-    regions = app.selectbox(key="region").options
-    assert len(regions) == 8
-    for position in range(len(regions)):
-        app.selectbox(key="region").select_index(position)
-        app.run()
-        for metric in range(len(app.selectbox(key="metric").options)):
-            app.selectbox(key="metric").select_index(metric)
-            app.run()
-            said = text(app)
-            assert "subject" in said or "No value fits" in said
-            assert "nan" not in said, "a percentage of nothing is left out"
-
-
-def test_no_page_speaks_of_a_diagnosis_of_anybody(settings: Settings, tmp_path: Path) -> None:
-    phantom_study.fill(settings, tmp_path)
-    for page in ("home", "viewer", "cohort", "export"):
-        said = text(start(page)).lower()
-        assert not [word for word in ("sarcopeni", "myosteato", "patholog", "abnormal", "low muscle") if word in said]
-
-
 # ------------------------------------------------------------------------------------------------------------- export
 
 

@@ -14,7 +14,7 @@ def value(scan: int, subject: str, visit: int, amount: float, **other: object) -
     row = {"scan_id": scan, "subject": subject, "subject_id": ord(subject), "visit": visit, "value": amount}
     row |= {"study_id": 1, "study": "S", "region": "extensor", "side": "left", "extent": "full", "metric": "volume"}
     row |= {"sex": "female", "unit": "cm3", "status": "ok", "visit_date": None, "model_name": "segformer"}
-    row |= {"coverage_mm": 200.0, "tube_voltage_kvp": None, "contrast_agent": None}
+    row |= {"flagged": False, "coverage_mm": 200.0, "tube_voltage_kvp": None, "contrast_agent": None}
     return row | other
 
 

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import hmac
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from db import queries
+from db import cohort, queries
 from db.engine import Database, open_database
 from db.intake import Stored
 from db.settings import Settings, deidentification_secret, read_settings
 from db.storage import load_label_map, load_volume
 from db.supervisor import ensure_worker_running, worker_pid
 from db.uploads import open_uploads
-from pages.parts import picture, viewer_facts
-from pages.parts.inspection import Inspection, inspect_upload
+from pages.parts import batch, picture, viewer_facts
+from pages.parts.inspection import Progress, Reading, inspect_upload
 from pages.parts.picture import Look
 from thighseg_core.checkpoint import ModelCard, available_models, read_card
 from thighseg_core.label_changes import LabelChange, label_changes
@@ -52,10 +53,29 @@ def _background() -> ThreadPoolExecutor:
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)
-def inspection(token: str) -> Future[Inspection]:
+def inspection(token: str) -> Reading:
     """The look into a waiting upload, begun at the first call; poll it."""
     upload = next(upload for upload in open_uploads(settings()) if upload.token == token)
-    return _background().submit(inspect_upload, upload)
+    progress = Progress()
+    return Reading(_background().submit(inspect_upload, upload, progress), progress)
+
+
+@st.cache_resource(show_spinner=False)
+def storing() -> dict[str, Future[Stored]]:
+    """Series that are being stored one by one, by upload and series: a reloaded page finds them again."""
+    return {}
+
+
+@st.cache_resource(show_spinner=False)
+def batches() -> dict[str, batch.Batch]:
+    """Uploads whose table is being stored, by token."""
+    return {}
+
+
+def store_batch(token: str, works: Sequence[tuple[str, Callable[[], Stored]]]) -> None:
+    """Store the rows of an upload's table in a thread, so that a closed page does not interrupt it."""
+    batches()[token] = batch.Batch(total=len(works))
+    _background().submit(batch.run, batches()[token], works)
 
 
 @st.cache_resource(show_spinner=False, max_entries=3)
@@ -127,3 +147,37 @@ def preview_png(storage_path: str, label_map_path: str) -> bytes:
     out = io.BytesIO()
     preview(volume(storage_path), label_map(label_map_path, storage_path)).save(out, "PNG")
     return out.getvalue()
+
+
+@st.cache_resource(show_spinner=False, max_entries=2)
+def cohort_scans(revision: int) -> pd.DataFrame:
+    """`db.cohort.scans_frame` at this `db.cohort.revision`. Shared by all sessions: read it, never write into it."""
+    del revision  # it is the key
+    with database().read() as session:
+        return cohort.scans_frame(session)
+
+
+@st.cache_resource(show_spinner=False, max_entries=24)
+def cohort_values(revision: int, quantity: cohort.Quantity) -> pd.DataFrame:
+    """`db.cohort.values_frame` at this revision. Shared by all sessions: read it, never write into it."""
+    del revision
+    with database().read() as session:
+        return cohort.values_frame(session, quantity)
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def measured_extents(revision: int) -> frozenset[tuple[str, str, str]]:
+    """(region, metric, extent) that the newest run holds."""
+    del revision
+    with database().read() as session:
+        return frozenset(cohort.measured(session))
+
+
+@st.cache_resource(show_spinner=False, max_entries=32)
+def fitted(key: tuple[Hashable, ...], _fit: Callable[[], object]) -> Future[object]:
+    """A model being fitted in a thread, begun at the first call with this key; poll it.
+
+    The key has to hold all that the fit depends on: its name, the revision, the measure and the filters.
+    """
+    del key
+    return _background().submit(_fit)

@@ -5,10 +5,13 @@ The frame is that of `db.queries.measurements`, with the facts of `SCAN_FACTS` a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import pandas as pd
 
-from db.changes import changes_between_visits
 from pages.parts.charts import SEX_ORDER
+from thighseg_core.cohort_statistics.change import SDC95, changes, one_value_a_visit
 
 # Taken from `db.queries.scans`; `coverage_mm` is the length scanned: slices times their distance.
 SCAN_FACTS = ("coverage_mm", "tube_voltage_kvp", "contrast_agent")
@@ -49,21 +52,21 @@ def with_scan_facts(measurements: pd.DataFrame, scans: pd.DataFrame) -> pd.DataF
     return measurements.merge(facts, on="scan_id", how="left", validate="many_to_one")
 
 
-def change_table(frame: pd.DataFrame, *, since: str = "baseline") -> pd.DataFrame:
-    """`db.changes.changes_between_visits`, each pair told whether both scans cover the same length of leg.
+def change_table(frame: pd.DataFrame, *, since: str = "baseline", sdc95: Sequence[SDC95] = ()) -> pd.DataFrame:
+    """`cohort_statistics.change.changes`, with the later visit's `scan_id` and `flagged`, and `same_coverage`.
 
-    `same_coverage` is False where the lengths differ by more than `COVERAGE_TOLERANCE`.
+    `same_coverage` is False where the lengths scanned differ by more than `COVERAGE_TOLERANCE`. Of several scans in a
+    visit the last stored counts, here as there.
     """
-    table = changes_between_visits(frame, since=since)
-    counted = (
-        frame.dropna(subset=["value"]).sort_values("scan_id").drop_duplicates(["subject_id", "visit"], keep="last")
-    )
-    length_mm = counted.set_index(["subject_id", "visit"])["coverage_mm"].to_dict()
-    pairs = zip(table["subject_id"], table["from_visit"], table["to_visit"], strict=True)
+    table = changes(frame, since=since, sdc95=sdc95)
+    counted = one_value_a_visit(frame).set_index(["subject_id", "visit"])
+    before = pd.MultiIndex.from_frame(table[["subject_id", "from_visit"]])
+    after = pd.MultiIndex.from_frame(table[["subject_id", "to_visit"]])
+    first, last = (counted["coverage_mm"].reindex(visit).to_numpy(float) for visit in (before, after))
     return table.assign(
-        same_coverage=[
-            _comparable([length_mm[subject, first], length_mm[subject, last]]) for subject, first, last in pairs
-        ]
+        scan_id=counted["scan_id"].reindex(after).to_numpy(),
+        flagged=counted["flagged"].reindex(after).to_numpy(bool),
+        same_coverage=~(np.abs(first - last) > COVERAGE_TOLERANCE * (first + last) / 2),
     )
 
 

@@ -25,6 +25,7 @@ ENTRIES = (
     Entry("queue", "Queue", "pending_actions", "Scans"),
     Entry("viewer", "Viewer", "radiology", "Scans"),
     Entry("cohort", "Cohort", "groups", "Study"),
+    Entry("subject", "Subject", "person", "Study"),
     Entry("export", "Export", "download", "Study"),
     Entry("about", "About", "info", "ThighSeg"),
 )
