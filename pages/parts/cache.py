@@ -180,4 +180,9 @@ def fitted(key: tuple[Hashable, ...], _fit: Callable[[], object]) -> Future[obje
     The key has to hold all that the fit depends on: its name, the revision, the measure and the filters.
     """
     del key
-    return _background().submit(_fit)
+    return _models().submit(_fit)
+
+
+@st.cache_resource(show_spinner=False)
+def _models() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
