@@ -1,9 +1,13 @@
-"""Score a network on the real reference slices, through the same `segment` that users get.
+"""Score networks on scans with a reference, through the same `segment` that users get.
 
-    python -m training.evaluate --model segformer --data ../shared/data --output runs/evaluation [--update-card]
+    python -m training.evaluate --model manet --data ../shared/data --output runs/evaluation [--update-card]
+    python -m training.evaluate --model all --set phantoms --output runs/evaluation
+    python -m training.evaluate --scores fold0/scores.csv fold1/scores.csv --output runs/left-out
 
-Writes scores.csv (one row a structure and slice), summary.md and one picture a slice, worst first in the table.
-`--update-card` stores the summary in the model's model.json, which the interface shows.
+Writes scores.csv (one row a structure and slice), summary.csv, summary.md, figures (agreement of areas, spread of Dice)
+and one picture a scored slice; worst.png shows the worst slice of each structure beside its drawing.
+`--update-card` stores the summary in the model's model.json, which the interface shows. `--patients` scores some only
+and `--scores` puts the scores of several runs together: so the folds of a leave-one-patient-out become one table.
 """
 
 from __future__ import annotations
@@ -18,28 +22,37 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
-from thighseg_core.checkpoint import CARD_FILE, DEFAULT_MODEL, WEIGHTS_FOLDER, load_checkpoint
+from thighseg_core.checkpoint import CARD_FILE, DEFAULT_MODEL, WEIGHTS_FOLDER, available_models, load_checkpoint
 from thighseg_core.overlay import overlay_slice
 from thighseg_core.reading import find_series, load_series
 from thighseg_core.segment import segment_with
+from training.evaluation_figures import write_figures, write_worst
+from training.evaluation_summary import as_markdown, as_rows, summarise
 from training.reference import score_scan
+from training.whole_scans import REFERENCE as PHANTOM_REFERENCE
+from training.whole_scans import evaluate_phantoms
 
-STRUCTURES = ("extensor", "flexor", "adductor", "sartorius", "intermuscular")
+SETS = ("slices", "phantoms")
 
 
-def evaluate(model_name: str, *, data: Path, output: Path, folder: Path | None) -> pd.DataFrame:
-    """One row a structure and slice, of every scan with a reference."""
+def evaluate(
+    model_name: str, *, data: Path, output: Path, folder: Path | None, patients: tuple[str, ...] = ()
+) -> pd.DataFrame:
+    """One row a structure and slice, of every scan with a reference (of `patients` only, when given)."""
     output.mkdir(parents=True, exist_ok=True)
     model = load_checkpoint(model_name, device="cpu", folder=folder)
     rows = []
     for path in sorted((data / "reference").glob("*.nii.gz")):
         patient = path.name.removesuffix(".nii.gz")
+        if patients and patient not in patients:
+            continue
         with tempfile.TemporaryDirectory() as work:
             found = find_series(data / "ct_sarcoma" / patient / "CT", work_dir=Path(work))
             volume = load_series(found.series[0])
         result = segment_with(volume, model, device="cpu")
         scores = score_scan(patient, volume, result.label_map, data / "reference")
-        rows += [asdict(score) | {"flags": " ".join(flag.code for flag in result.flags)} for score in scores]
+        more = {"sex": volume.info.patient_sex or "unknown", "flags": " ".join(flag.code for flag in result.flags)}
+        rows += [asdict(score) | more for score in scores]
         for k in sorted({score.slice_index for score in scores}):
             picture = overlay_slice(
                 volume.attenuation_hu[k],
@@ -56,64 +69,63 @@ def evaluate(model_name: str, *, data: Path, output: Path, folder: Path | None) 
     return table
 
 
-def summarise(table: pd.DataFrame) -> dict[str, Any]:
-    """Mean and worst Dice over slices for each structure, at shaft level and at all levels."""
-    out: dict[str, Any] = {
-        "scans": int(table["patient"].nunique()),
-        "slices": int(table[["patient", "slice_index"]].drop_duplicates().shape[0]),
-        "reference": "hand-drawn slices of the TCIA Soft-tissue-Sarcoma CTs, by an AI reader, not by a radiologist",
-    }
-    for level, part in (("shaft", table[table["level"] == "shaft"]), ("all", table)):
-        out[level] = {name: _of_structure(one) for name in STRUCTURES if len(one := part[part["structure"] == name])}
-    return out
+def write_summary(
+    table: pd.DataFrame, output: Path, *, model: str, data_set: str, reference: str | None = None
+) -> dict[str, Any]:
+    """summary.csv, summary.md and the figures of a table of scores; returns the summary."""
+    summary = summarise(table) if reference is None else summarise(table, reference=reference)
+    pd.DataFrame(as_rows(summary, model=model, data_set=data_set)).to_csv(
+        output / "summary.csv", index=False, na_rep="NA"
+    )
+    text = as_markdown(summary, title=f"{model} on {'real CT' if data_set == 'slices' else data_set}")
+    (output / "summary.md").write_text(text, encoding="utf-8")
+    write_figures(table, output)
+    print(text)
+    return summary
 
 
-def _of_structure(scores: pd.DataFrame) -> dict[str, Any]:
-    worst = scores.loc[scores["dice"].idxmin()]
-    area_error = (scores["predicted_cm2"] - scores["reference_cm2"]) / scores["reference_cm2"]
-    return {
-        "dice_mean": round(float(scores["dice"].mean()), 4),
-        "dice_worst": round(float(worst["dice"]), 4),
-        "worst_case": f"{worst['patient']} slice {worst['slice_index']}",
-        "area_error_percent": round(float(area_error.mean() * 100), 2),
-        "n": len(scores),
-    }
+def update_card(card: Path, summary: dict[str, Any]) -> None:
+    """Store the summary as the card's validation on real scans."""
+    stored = json.loads(card.read_text(encoding="utf-8"))
+    stored["validation"]["real"] = summary
+    card.write_text(json.dumps(stored, indent=2) + "\n", encoding="utf-8")
 
 
-def as_markdown(summary: dict[str, Any], *, title: str) -> str:
-    """The summary as a table for people."""
-    lines = [
-        f"# {title}",
-        "",
-        f"{summary['slices']} slices of {summary['scans']} scans; reference: {summary['reference']}.",
-        "",
-        "| level | structure | n | Dice mean | Dice worst | worst case | area error, mean % |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for level in ("shaft", "all"):
-        lines += [
-            f"| {level} | {name} | {v['n']} | {v['dice_mean']:.3f} | {v['dice_worst']:.3f} | {v['worst_case']} "
-            f"| {v['area_error_percent']:+.1f} |"
-            for name, v in summary[level].items()
-        ]
-    return "\n".join(lines) + "\n"
-
-
-if __name__ == "__main__":
+def main() -> None:
+    """Read the command line and evaluate."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default=DEFAULT_MODEL)
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="name of a network, or all")
     parser.add_argument("--folder", type=Path, default=None, help="folder of checkpoints (default: those shipped)")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--set", dest="data_set", choices=SETS, default="slices")
+    parser.add_argument("--patients", nargs="+", default=[], help="score these only")
+    parser.add_argument("--scores", nargs="+", type=Path, default=[], help="scores.csv of earlier runs, put together")
     parser.add_argument("--output", type=Path, default=Path("runs/evaluation"))
     parser.add_argument("--update-card", action="store_true")
     arguments = parser.parse_args()
-    scores = evaluate(arguments.model, data=arguments.data, output=arguments.output, folder=arguments.folder)
-    summary = summarise(scores)
-    text = as_markdown(summary, title=f"{arguments.model} on real CT")
-    (arguments.output / "summary.md").write_text(text, encoding="utf-8")
-    print(text)
-    if arguments.update_card:
-        card = (arguments.folder or WEIGHTS_FOLDER) / arguments.model / CARD_FILE
-        stored = json.loads(card.read_text(encoding="utf-8"))
-        stored["validation"]["real"] = summary
-        card.write_text(json.dumps(stored, indent=2) + "\n", encoding="utf-8")
+    if arguments.scores:
+        arguments.output.mkdir(parents=True, exist_ok=True)
+        table = pd.concat([pd.read_csv(path) for path in arguments.scores], ignore_index=True)
+        table.to_csv(arguments.output / "scores.csv", index=False, float_format="%.4f")
+        summary = write_summary(table, arguments.output, model=arguments.model, data_set=arguments.data_set)
+        if arguments.update_card:
+            update_card((arguments.folder or WEIGHTS_FOLDER) / arguments.model / CARD_FILE, summary)
+        return
+    several = arguments.model == "all"
+    for name in available_models() if several else (arguments.model,):
+        output = arguments.output / name if several else arguments.output
+        if arguments.data_set == "phantoms":
+            table = evaluate_phantoms(name, output=output, folder=arguments.folder)
+            write_summary(table, output, model=name, data_set="phantoms", reference=PHANTOM_REFERENCE)
+            continue
+        table = evaluate(
+            name, data=arguments.data, output=output, folder=arguments.folder, patients=tuple(arguments.patients)
+        )
+        summary = write_summary(table, output, model=name, data_set="slices")
+        write_worst(table, output, data=arguments.data)
+        if arguments.update_card:
+            update_card((arguments.folder or WEIGHTS_FOLDER) / name / CARD_FILE, summary)
+
+
+if __name__ == "__main__":
+    main()

@@ -17,6 +17,8 @@ from scipy import ndimage
 
 from thighseg_core.geometry import Geometry
 from thighseg_core.labels import CLASS_INDEX, LabelMap, class_of_label
+from thighseg_core.overlap import overlap
+from thighseg_core.surface_distance import surface_distances
 from thighseg_core.volume import CTVolume
 
 REFERENCE_CLASSES = {"extensor": 1, "flexor": 2, "adductor": 3, "sartorius": 4}
@@ -31,7 +33,10 @@ KNEE_SLICES = {("STS_039", 7)}
 
 @dataclass(frozen=True)
 class SliceScore:
-    """One structure on one slice; areas in cm2."""
+    """One structure on one slice; areas in cm2, distances in mm. None: nothing was predicted to measure from.
+
+    Specificity and accuracy count the pixels around the annotated leg only (`NEAR_MM`, in `TISSUE_HU` or `FAT_HU`).
+    """
 
     patient: str
     slice_index: int
@@ -39,6 +44,12 @@ class SliceScore:
     structure: str
     dice: float
     sensitivity: float
+    specificity: float | None
+    accuracy: float | None
+    hd95_mm: float | None
+    assd_mm: float | None
+    surface_dice_1mm: float
+    surface_dice_2mm: float
     reference_cm2: float
     predicted_cm2: float
 
@@ -65,7 +76,6 @@ def score_scan(patient: str, volume: CTVolume, label_map: LabelMap, reference_ro
     fascia_path = reference_root / "fascia" / f"{patient}.nii.gz"
     fascia = read_drawing(fascia_path, like=volume.geometry) if fascia_path.is_file() else None
     classes = class_of_label()[label_map.labels]
-    pixel_cm2 = volume.geometry.spacing_mm[1] * volume.geometry.spacing_mm[2] / 100
     scores = []
     for k in range(len(reference)):
         drawn = (reference[k] > 0) & (reference[k] != NOT_ANNOTATED)
@@ -76,7 +86,7 @@ def score_scan(patient: str, volume: CTVolume, label_map: LabelMap, reference_ro
         counted = (distance_mm <= NEAR_MM) & (reference[k] != NOT_ANNOTATED)
         tissue = counted & (hu >= TISSUE_HU[0]) & (hu <= TISSUE_HU[1])
         pairs = {
-            name: ((reference[k] == value) & tissue, (classes[k] == CLASS_INDEX[name]) & tissue)
+            name: ((reference[k] == value) & tissue, (classes[k] == CLASS_INDEX[name]) & tissue, tissue)
             for name, value in REFERENCE_CLASSES.items()
         }
         if fascia is not None and (fascia[k] == 1).any():
@@ -86,24 +96,40 @@ def score_scan(patient: str, volume: CTVolume, label_map: LabelMap, reference_ro
             pairs["intermuscular"] = (
                 (fascia[k] == 1) & fat & ~drawn,
                 (classes[k] == CLASS_INDEX["intermuscular"]) & fat,
+                fat,
             )
-        for name, (truth, predicted) in pairs.items():
+        row_mm, column_mm = volume.geometry.spacing_mm[1:]
+        for name, (truth, predicted, within) in pairs.items():
             if truth.sum() >= SMALLEST_PIXELS:
-                scores.append(_score(patient, k, name, truth, predicted, pixel_cm2))
+                scores.append(_score(patient, k, name, truth, predicted, within, (row_mm, column_mm)))
     return scores
 
 
 def _score(
-    patient: str, k: int, name: str, truth: NDArray[np.bool_], predicted: NDArray[np.bool_], pixel_cm2: float
+    patient: str,
+    k: int,
+    name: str,
+    truth: NDArray[np.bool_],
+    predicted: NDArray[np.bool_],
+    within: NDArray[np.bool_],
+    spacing_mm: tuple[float, float],
 ) -> SliceScore:
-    both = float((truth & predicted).sum())
+    counted = overlap(truth, predicted, within=within)
+    apart = surface_distances(truth, predicted, spacing_mm=spacing_mm)
+    pixel_cm2 = spacing_mm[0] * spacing_mm[1] / 100
     return SliceScore(
         patient=patient,
         slice_index=k,
         level=level_of(patient, k),
         structure=name,
-        dice=2 * both / float(truth.sum() + predicted.sum()),
-        sensitivity=both / float(truth.sum()),
+        dice=counted.dice or 0.0,
+        sensitivity=counted.sensitivity or 0.0,
+        specificity=counted.specificity,
+        accuracy=counted.accuracy,
+        hd95_mm=None if apart is None else apart.hausdorff_mm(95),
+        assd_mm=None if apart is None else apart.average_symmetric_mm,
+        surface_dice_1mm=0.0 if apart is None else apart.surface_dice(1.0),
+        surface_dice_2mm=0.0 if apart is None else apart.surface_dice(2.0),
         reference_cm2=float(truth.sum()) * pixel_cm2,
         predicted_cm2=float(predicted.sum()) * pixel_cm2,
     )
