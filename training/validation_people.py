@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from training.phantom import Person
-from training.voxel_phantom import VoxelPerson, voxel_person
+from training.voxel_phantom import VoxelPerson, voxel_person, with_fat
 
 PIXEL_MM, SLICE_MM = 1.5, 3.0
+CACHE = Path("cache/phantoms")
 PEOPLE = {
     "woman-lean": Person("female", 31, 0.96, 14.0, -0.4, 0.03, 57.0),
     "man-lean": Person("male", 32, 0.92, 8.0, -0.3, 0.06, 55.0),
@@ -16,10 +17,21 @@ PEOPLE = {
 }
 
 
-def validation_person(name: str, *, cache: Path) -> VoxelPerson:
-    """One of `PEOPLE`; made when it is not in `cache` (a minute or more)."""
-    path = cache / f"{name}.npz"
+def validation_person(
+    name: str,
+    *,
+    cache: Path = CACHE,
+    fat_share: float | None = None,
+    deposit_mm: tuple[float, float, float] | None = None,
+) -> VoxelPerson:
+    """One of `PEOPLE`, with another share of fat or other deposits where asked; made when it is not in `cache`, which
+    takes a minute or more."""
+    path, person = cache / f"{name}.npz", PEOPLE[name]
     if not path.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        voxel_person(PEOPLE[name], pixel_mm=PIXEL_MM, slice_mm=SLICE_MM).save(path)
-    return VoxelPerson.load(path)
+        voxel_person(person, pixel_mm=PIXEL_MM, slice_mm=SLICE_MM).save(path)
+    share = person.fat_share if fat_share is None else fat_share
+    made = VoxelPerson.load(path)
+    if deposit_mm is None:
+        return with_fat(made, share=share, muscle_hu=person.muscle_hu, seed=person.seed)
+    return with_fat(made, share=share, muscle_hu=person.muscle_hu, seed=person.seed, size_mm=deposit_mm)

@@ -23,9 +23,19 @@ from training.synthesis import AnatomyRange
 
 FAT_HU, FAT_BELOW_HU = -105, -30
 LEAN_SPREAD_HU = 12.0  # of lean tissue around the person's muscle attenuation
-DEPOSIT_MM = (4.0, 1.4, 1.4)  # sd of the field that fat deposits are cut from: streaks along the leg
+DEPOSIT_MM = (10.0, 2.0, 2.0)  # streaks along the leg, some 6 mm thick
 GROUP_FAT = {"extensor": 0.6, "flexor": 1.4}  # times the person's share
+CONDYLE_MM = 18.0  # half axis, along the leg, that the lower ends of the femurs are rounded with
+JOINT_HU = 30
 OBJECT_LEVELS = (-0.05, 1.06)  # the whole femur of both legs, which may lie 5 % of its length apart
+
+
+@dataclass(frozen=True)
+class FemurTruth:
+    """length_mm: along the line from condyles to head, from end to end. midthigh_mm: the point halfway, LPS."""
+
+    length_mm: float
+    midthigh_mm: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -36,27 +46,35 @@ class VoxelPerson:
     labels: NDArray[np.uint8]
     geometry: Geometry
 
-    def volume_cm3(self, name: str, side: str) -> float:
-        """Of a class ("extensor") or of "total", by counting."""
-        names = GROUPS if name == "total" else (name,)
-        values = [label_value(one, side) for one in names]
-        return float(np.isin(self.labels, values).sum()) * self.geometry.voxel_volume_cm3
+    def volume_cm3(self, name: str, side: str, *, z_mm: tuple[float, float] | None = None) -> float:
+        """Of a class ("extensor") or of "total", by counting the voxels whose middle lies between two heights."""
+        return float(self._inside(name, side)[self._between(z_mm)].sum()) * self.geometry.voxel_volume_cm3
 
-    def fat_percent(self, name: str, side: str) -> float:
+    def fat_percent(self, name: str, side: str, *, z_mm: tuple[float, float] | None = None) -> float:
         """Fat voxels of a muscle in percent of all its voxels, by counting."""
-        names = GROUPS if name == "total" else (name,)
-        inside = np.isin(self.labels, [label_value(one, side) for one in names])
-        return 100 * float((self.attenuation_hu[inside] < FAT_BELOW_HU).mean())
+        part = self._between(z_mm)
+        return 100 * float((self.attenuation_hu[part][self._inside(name, side)[part]] < FAT_BELOW_HU).mean())
 
-    def femur_ends_mm(self, side: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """LPS of the femur's top and bottom: the middle of its highest and its lowest slice, at their outer face."""
-        femur = self.labels == label_value("femur", side)
-        held = np.flatnonzero(femur.any(axis=(1, 2)))
-        ends = []
-        for k, face in ((held[-1], 0.5), (held[0], -0.5)):
-            rows, columns = np.nonzero(femur[k])
-            ends.append(self.geometry.to_lps_mm(np.array([k + face, rows.mean(), columns.mean()])))
-        return ends[0], ends[1]
+    def _inside(self, name: str, side: str) -> NDArray[np.bool_]:
+        names = GROUPS if name == "total" else (name,)
+        return np.isin(self.labels, [label_value(one, side) for one in names])
+
+    def _between(self, z_mm: tuple[float, float] | None) -> NDArray[np.bool_]:
+        heights = self.geometry.affine[2, 3] + self.geometry.affine[2, 0] * np.arange(len(self.labels))
+        low, high = z_mm or (-np.inf, np.inf)
+        return np.asarray((heights > low) & (heights < high))
+
+    def femur_truth(self, side: str) -> FemurTruth:
+        """Length of one femur and the point halfway along it, from its voxels alone."""
+        index = np.argwhere(self._inside("femur", side)).astype(np.float64)
+        points = self.geometry.to_lps_mm(index)
+        z = points[:, 2]
+        head, condyles = points[z > z.max() - 20].mean(axis=0), points[z < z.min() + 15].mean(axis=0)
+        axis = (head - condyles) / np.linalg.norm(head - condyles)
+        along = points @ axis
+        face = self.geometry.spacing_mm[0] / 2 * axis[2]
+        middle = (along.max() + along.min()) / 2
+        return FemurTruth(float(along.max() - along.min() + 2 * face), head + (middle - head @ axis) * axis)
 
     def save(self, path: Path) -> None:
         np.savez_compressed(path, attenuation_hu=self.attenuation_hu, labels=self.labels, affine=self.geometry.affine)
@@ -66,11 +84,6 @@ class VoxelPerson:
         with np.load(path) as stored:
             labels = stored["labels"]
             return cls(stored["attenuation_hu"], labels, Geometry(labels.shape, stored["affine"]))
-
-    def femur_length_mm(self, side: str) -> float:
-        """Between those ends along the patient's long axis."""
-        top, bottom = self.femur_ends_mm(side)
-        return float(top[2] - bottom[2])
 
 
 @dataclass(frozen=True)
@@ -132,28 +145,53 @@ def voxel_person(person: Person, *, pixel_mm: float = 1.25, slice_mm: float = 3.
     )
     grid = Acquisition(slice_mm=slice_mm, pixel_mm=pixel_mm, levels=OBJECT_LEVELS)
     made = both_thighs(person, grid, ranges=still, rendering=tissues)
-    attenuation_hu = _with_deposits(made.attenuation_hu, made.labels, person, made.geometry.spacing_mm)
-    return VoxelPerson(attenuation_hu, made.labels, made.geometry)
+    made_of_it = with_round_condyles(VoxelPerson(made.attenuation_hu, made.labels, made.geometry))
+    return with_fat(made_of_it, share=person.fat_share, muscle_hu=person.muscle_hu, seed=person.seed)
 
 
-def _with_deposits(
-    attenuation_hu: NDArray[np.int16], labels: NDArray[np.uint8], person: Person, spacing_mm: tuple[float, float, float]
-) -> NDArray[np.int16]:
-    """Every muscle voxel lean, but for deposits of pure fat that make up the group's share of it exactly."""
-    generator = np.random.default_rng(person.seed)
-    white = generator.standard_normal(labels.shape, dtype=np.float32)
-    streaks = ndimage.gaussian_filter(white, [size / step for size, step in zip(DEPOSIT_MM, spacing_mm, strict=True)])
-    pure = attenuation_hu.copy()
+def with_round_condyles(person: VoxelPerson) -> VoxelPerson:
+    """The person with the lower ends of the femurs rounded off: the atlas, which knows the cartilage only, ends them
+    flat. What is taken off becomes the soft tissue of the joint."""
+    labels, attenuation_hu = person.labels.copy(), person.attenuation_hu.copy()
+    slice_mm, *pixel_mm = person.geometry.spacing_mm
+    for side in SIDES:
+        femur = person.labels == label_value("femur", side)
+        bottom = int(np.flatnonzero(femur.any(axis=(1, 2)))[0])
+        ends = range(bottom, bottom + int(CONDYLE_MM / slice_mm))
+        largest = max(int(femur[k].sum()) for k in ends)
+        for k in ends:
+            beyond = 1 - (k - bottom + 0.5) * slice_mm / CONDYLE_MM
+            inside_mm = ndimage.distance_transform_edt(femur[k], sampling=pixel_mm)
+            kept = round(largest * (1 - beyond**2))  # sections of an ellipsoid
+            inset_mm = np.sort(inside_mm, axis=None)[-kept - 1]
+            off = femur[k] & (inside_mm <= inset_mm)
+            labels[k][off] = label_value("intermuscular", side)
+            attenuation_hu[k][off] = JOINT_HU
+    return VoxelPerson(attenuation_hu, labels, person.geometry)
+
+
+def with_fat(
+    person: VoxelPerson, *, share: float, muscle_hu: float, seed: int, size_mm: tuple[float, float, float] = DEPOSIT_MM
+) -> VoxelPerson:
+    """The person with every muscle voxel lean but for deposits of pure fat, which make up `share` of the muscle
+    (times `GROUP_FAT`) exactly.
+
+    size_mm: standard deviations (z, y, x) of the field that deposits are cut from; a deposit is some three times as
+    thick.
+    """
+    labels, attenuation_hu = person.labels, person.attenuation_hu.copy()
+    white = np.random.default_rng(seed).standard_normal(labels.shape, dtype=np.float32)
+    sigmas = [size / step for size, step in zip(size_mm, person.geometry.spacing_mm, strict=True)]
+    streaks = ndimage.gaussian_filter(white, sigmas)
     for name in (*GROUPS, "sartorius", "other_muscle"):
         for side in SIDES:
             inside = labels == label_value(name, side)
             if not inside.any():
                 continue
-            lean = np.clip(attenuation_hu[inside], person.muscle_hu - LEAN_SPREAD_HU, person.muscle_hu + LEAN_SPREAD_HU)
-            share = person.fat_share * GROUP_FAT.get(name, 1.0)
-            fat = streaks[inside] > np.quantile(streaks[inside], 1 - share)
-            pure[inside] = np.where(fat, FAT_HU, lean).astype(np.int16)
-    return pure
+            lean = np.clip(attenuation_hu[inside], muscle_hu - LEAN_SPREAD_HU, muscle_hu + LEAN_SPREAD_HU)
+            fat = streaks[inside] > np.quantile(streaks[inside], 1 - share * GROUP_FAT.get(name, 1.0))
+            attenuation_hu[inside] = np.where(fat, FAT_HU, lean).astype(np.int16)
+    return VoxelPerson(attenuation_hu, labels, person.geometry)
 
 
 def scan_person(person: VoxelPerson, scanner: Scanner) -> tuple[CTVolume, LabelMap]:
