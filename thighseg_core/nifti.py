@@ -73,12 +73,20 @@ def read_labels(path: Path, *, like: Geometry) -> LabelMap:
 
     Raises GeometryMismatchError when it lies on another grid, InputError when a value is not in the scheme.
     """
+    return LabelMap(labels=read_mask(path, like=like, highest=OTHER_BONE), geometry=like)
+
+
+def read_mask(path: Path, *, like: Geometry, highest: int = 255) -> NDArray[np.uint8]:
+    """(K, J, I) whole numbers from 0 to `highest` on the grid of `like`, axes in order, nothing resampled.
+
+    Raises GeometryMismatchError when they lie on another grid, InputError for other values.
+    """
     image = open_nifti(path)
     geometry, _ = _geometry(image)
     values = _values(image, path)
-    if not np.array_equal(values, np.rint(values)) or values.min() < 0 or values.max() > OTHER_BONE:
+    if not np.array_equal(values, np.rint(values)) or values.min() < 0 or values.max() > highest:
         raise InputError(
-            f"{path.name} is no label map: expected whole numbers 0 to {OTHER_BONE}, got {values.min():g} to "
+            f"{path.name} is no label map: expected whole numbers 0 to {highest}, got {values.min():g} to "
             f"{values.max():g}; save the labels, not the image"
         )
     labels, affine = _reordered(values.astype(np.uint8), geometry.affine, like=like.affine)
@@ -88,7 +96,7 @@ def read_labels(path: Path, *, like: Geometry) -> LabelMap:
             f"{path.name} is not on the grid of the scan: expected {_grid(like)}, got {_grid(own)}. Draw the labels on "
             "this very scan, or resample them to it"
         )
-    return LabelMap(labels=np.ascontiguousarray(labels), geometry=like)
+    return np.ascontiguousarray(labels)
 
 
 def write_labels(path: Path, label_map: LabelMap) -> None:

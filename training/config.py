@@ -13,6 +13,8 @@ from training.rendering import RenderRange
 from training.splits import Split
 from training.synthesis import AnatomyRange
 
+PRECISIONS = ("auto", "float32", "bfloat16")
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -35,11 +37,16 @@ class TrainConfig:
     validation_slices: int = 96
     seed: int = 1
     threads: int = 2
+    precision: str = "auto"  # "float32", "bfloat16", or "auto": bfloat16 on a GPU, float32 on a CPU
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     anatomy: AnatomyRange = field(default_factory=AnatomyRange)
     render: RenderRange = field(default_factory=RenderRange)
     real: tuple[RealInput, ...] = ()  # [[real]] tables: labelled scans beside the synthetic images
     split: Split = field(default_factory=Split)  # patients that no real input shows to the network
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision {self.precision!r} is not one of {', '.join(PRECISIONS)}")
 
 
 def read_config(path: Path) -> TrainConfig:

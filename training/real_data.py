@@ -1,7 +1,7 @@
-"""Labelled slices of real CT as training input: one file a patient, with the classes each pixel may have.
+"""Labelled slices of real CT as training input: one file a scan, with the classes each pixel may have.
 
-Prepared by `training.prepare` (drawings of muscle groups, label maps of one's own) and `training.pseudo` (a network's
-sure answers); read by `training.train` through `[[real]]` tables of its TOML file.
+Prepared by `training.prepare` (drawings of muscle groups), `training.labelled` (label maps of one's own) and
+`training.pseudo` (a network's sure answers); read by `training.train` through `[[real]]` tables of its TOML file.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ class RealScan:
                 f"{len(self.slice_index)} slice numbers do not belong together; prepare the scan again"
             )
 
-    def save(self, folder: Path) -> Path:
-        """Write `<patient>.npz` into `folder`."""
+    def save(self, folder: Path, *, name: str = "") -> Path:
+        """Write `<name>.npz` into `folder`; the name is the patient's where none is given (one scan a patient)."""
         folder.mkdir(parents=True, exist_ok=True)
         values: dict[str, Any] = {
             name: getattr(self, name)
             for name in ("patient", "attenuation_hu", "allowed", "slice_index", "spacing_mm", "site", "kind")
         }
-        path = folder / f"{self.patient}.npz"
+        path = folder / f"{name or self.patient}.npz"
         np.savez_compressed(path, allow_pickle=False, **values)
         return path
 

@@ -136,7 +136,8 @@ def train(config: TrainConfig, *, atlas: Atlas, run: Path, resume: bool, device:
         torch.set_rng_state(state["dropout"].cpu())
         start, best, seconds = state["step"], state["best"], state["seconds"]
     began, running, counted = time.monotonic() - seconds, 0.0, 0
-    half = torch.autocast(device_type=device, dtype=torch.bfloat16, enabled=device == "cuda")
+    in_half = config.precision == "bfloat16" or (config.precision == "auto" and device == "cuda")
+    half = torch.autocast(device_type=device, dtype=torch.bfloat16, enabled=in_half)
     end = config.stop_after or config.steps
     for step in range(start, end):
         network.train()
