@@ -115,6 +115,16 @@ def subjects(*, study_id: int) -> Query:
     )
 
 
+def first_dates(*, study_id: int) -> Query:
+    """(subject_id, first_date): the first dated visit of every subject of a study that has one."""
+    return (
+        select(Visit.subject_id.label("subject_id"), func.min(Visit.visit_date).label("first_date"))
+        .join(Visit.subject)
+        .where(Subject.study_id == study_id, Visit.visit_date.is_not(None))
+        .group_by(Visit.subject_id)
+    )
+
+
 def scans(*, study_id: int | None = None, scan_id: int | None = None) -> Query:
     """The worklist: one row a scan with its subject, visit, latest job, latest run and review; newest first."""
     latest, states = latest_runs(), review_states()
@@ -134,6 +144,9 @@ def scans(*, study_id: int | None = None, scan_id: int | None = None) -> Query:
             Scan.tube_voltage_kvp.label("tube_voltage_kvp"),
             Scan.convolution_kernel.label("convolution_kernel"),
             Scan.contrast_agent.label("contrast_agent"),
+            Scan.manufacturer.label("manufacturer"),
+            Scan.scanner_model.label("scanner_model"),
+            Scan.slice_thickness_mm.label("slice_thickness_mm"),
             Scan.notes.label("notes"),
             Scan.created_at.label("uploaded_at"),
             Job.id.label("job_id"),

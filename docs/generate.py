@@ -28,6 +28,7 @@ PURPOSE = {
     "pages/views/": "",
     "thighseg_core/": "the library: read, segment, measure; knows neither Streamlit nor the database",
     "thighseg_core/weights/": "the trained networks: model.safetensors and model.json each",
+    "thighseg_core/export_readers/": "scripts in R, Python and Stata that go into every export and read it",
     "db/": "SQLite through SQLAlchemy, the stored scans, the queue and its worker",
     "db/migrations/": "the steps from one database schema to the next (Alembic)",
     "training/": "how the weights were made and scored, and the demo study",
@@ -164,7 +165,7 @@ def columns() -> str:
 
 def scan_columns() -> str:
     """The columns of the table of scans."""
-    from pages.parts.exports import SCAN_COLUMN_DESCRIPTIONS
+    from thighseg_core.export_scans import SCAN_COLUMN_DESCRIPTIONS
 
     return table(("column", "meaning"), ((f"`{name}`", text) for name, text in SCAN_COLUMN_DESCRIPTIONS.items()))
 

@@ -17,9 +17,9 @@ from sqlalchemy import select
 from db import import_list
 from db.engine import open_database
 from db.models import Study
-from pages.parts.exports import SCAN_COLUMN_DESCRIPTIONS
 from thighseg_core import __version__, cli, export, labels, metrics
 from thighseg_core.checkpoint import DEFAULT_MODEL, WEIGHTS_FOLDER, available_models, read_card
+from thighseg_core.export_scans import SCAN_COLUMN_DESCRIPTIONS
 from thighseg_core.networks import NETWORKS
 
 ROOT = Path(__file__).resolve().parent.parent

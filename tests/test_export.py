@@ -152,7 +152,11 @@ def test_the_wide_table_has_one_row_for_each_scan_with_values_and_worst_status()
     assert wide[0]["flx_r_status"] == "missing"
     assert wide[0]["add_l_vol_cm3"] is None
     assert list(wide[0]) == list(wide_columns())
-    assert csv_text(wide, columns=wide_columns()).splitlines()[1].startswith("S1,1,NA,ct_12e456789012,long_dennis_150")
+    assert (
+        csv_text(wide, columns=wide_columns())
+        .splitlines()[1]
+        .startswith("S1,1,NA,NA,NA,NA,ct_12e456789012,long_dennis_150")
+    )
 
 
 def test_two_runs_of_one_scan_are_not_mixed_into_one_wide_row():

@@ -9,7 +9,7 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, TextIO
 
 from thighseg_core.errors import InputError
 from thighseg_core.manifest import RunManifest
@@ -55,11 +55,17 @@ COLUMN_DESCRIPTIONS: dict[str, str] = {
     "result_version": "Version of the result: 1 is the first; a correction adds one. NA on the command line.",
     "result_kind": "automatic, corrected (by a person) or external (a label map handed in); NA on the command line.",
     "result_author": "Who made the labels or corrected them; NA for an automatic result.",
+    "sex": "female, male or other; NA when not known, and on the command line.",
+    "age_years": "Age at the visit: as given, else year of the visit minus year of birth (up to one year too high).",
+    "days_since_baseline": "Days since the subject's first dated visit; NA outside the export of a study.",
 }
 LONG_COLUMNS: tuple[str, ...] = tuple(COLUMN_DESCRIPTIONS)
 METRIC_DESCRIPTIONS: dict[str, str] = {metric.name: metric.description for metric in METRICS.values()}
 
-WIDE_KEYS: tuple[str, ...] = ("subject_id", "visit", "visit_date", "scan_id", "hu_preset", "review_status", "run_utc")
+WIDE_KEYS: tuple[str, ...] = (
+    "subject_id", "visit", "visit_date", "days_since_baseline", "sex", "age_years", "scan_id", "hu_preset",
+    "review_status", "run_utc", "model_name", "result_version", "result_kind", "result_author",
+)  # fmt: skip
 
 
 def scan_id(digest_sha256: str) -> str:
@@ -79,6 +85,9 @@ def long_rows(
     result_version: int | None = None,
     result_kind: str | None = None,
     result_author: str | None = None,
+    sex: str | None = None,
+    age_years: float | None = None,
+    days_since_baseline: int | None = None,
 ) -> list[Row]:
     """One row of `LONG_COLUMNS` for each measurement; None where there is nothing (written as NA)."""
     preset = PRESETS.get(manifest.hu_preset)
@@ -105,6 +114,9 @@ def long_rows(
         "result_version": result_version,
         "result_kind": result_kind,
         "result_author": result_author or None,
+        "sex": None if sex == "unknown" else sex,
+        "age_years": age_years,
+        "days_since_baseline": days_since_baseline,
     }
     return [{column: _fact(m).get(column, run.get(column)) for column in LONG_COLUMNS} for m in measurements]
 
@@ -180,18 +192,34 @@ def wide_rows(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
     return list(out.values())
 
 
-def csv_text(rows: Iterable[Mapping[str, Any]], *, columns: Sequence[str] = LONG_COLUMNS) -> str:
+def csv_text(rows: Iterable[Mapping[str, Any]], *, columns: Sequence[str] = LONG_COLUMNS, missing: str = NA) -> str:
     """Rows as CSV text; encode as UTF-8 to store. Every cell is filled: what is missing is NA."""
     out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([_cell(row.get(column)) for column in columns] for row in rows)
+    write_header(out, columns)
+    write_rows(out, rows, columns=columns, missing=missing)
     return out.getvalue()
 
 
-def _cell(value: object) -> str:
+def write_header(out: TextIO, columns: Sequence[str]) -> None:
+    """The first line of a CSV. Open files with newline="" and UTF-8."""
+    csv.writer(out, lineterminator="\n").writerow(columns)
+
+
+def write_rows(
+    out: TextIO, rows: Iterable[Mapping[str, Any]], *, columns: Sequence[str] = LONG_COLUMNS, missing: str = NA
+) -> int:
+    """Lines of a CSV, for tables too long for the memory; returns how many. `missing` is blank for REDCap only."""
+    writer = csv.writer(out, lineterminator="\n")
+    count = 0
+    for row in rows:
+        writer.writerow([_cell(row.get(column), missing) for column in columns])
+        count += 1
+    return count
+
+
+def _cell(value: object, missing: str) -> str:
     if value is None or value == "" or value != value:  # the last: not a number
-        return NA
+        return missing
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Integral):

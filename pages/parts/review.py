@@ -6,9 +6,9 @@ from typing import Any
 
 import streamlit as st
 
-from db import queries
+from db import export_rows, queries
 from db.record import add_review
-from pages.parts import cache, exports, shell, words
+from pages.parts import cache, shell, words
 from thighseg_core import export
 from thighseg_core.errors import ThighSegError
 
@@ -90,4 +90,4 @@ def downloads(scan: dict[str, Any], run: dict[str, Any]) -> None:
 def _csv(run_id: int) -> bytes:
     with cache.database().read() as session:
         rows = queries.rows(session, queries.measurements(run_id=run_id))
-    return export.csv_text(exports.long_rows(rows)).encode()
+    return export.csv_text(export_rows.long_rows(rows)).encode()

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 import streamlit as st
 
-from db import queries
-from pages.parts import cache, exports, shell, words
-from thighseg_core import export
+from db import export_rows, queries
+from pages.parts import cache, shell, words
+from thighseg_core import export, export_scans
 from thighseg_core.errors import InputError
 
 _PREVIEW_ROWS = 8
@@ -39,7 +39,7 @@ def page() -> None:
     with cache.database().read() as session:
         values = queries.rows(session, queries.measurements(study_id=study_id, include_rejected=False))
         scans = queries.rows(session, queries.scans(study_id=study_id))
-    rows = exports.long_rows(values)
+    rows = export_rows.long_rows(values)
     if approved:
         rows = [row for row in rows if row["review_status"] == "approved"]
         scans = [scan for scan in scans if scan["review"] == "approved"]
@@ -56,10 +56,10 @@ def page() -> None:
             shell.cannot("The wide table cannot be made", error)
     with per_scan:
         st.markdown("One row a scan: subject, visit, acquisition, quality flags, review.")
-        _table(exports.scan_rows(scans), tuple(exports.SCAN_COLUMN_DESCRIPTIONS), file_name=f"{stem}_scans.csv")
+        _table(export_rows.scan_rows(scans), export_scans.SCAN_COLUMNS, file_name=f"{stem}_scans.csv")
     with dictionary:
         st.markdown("What every column of the three tables, every metric and every region means.")
-        _table(exports.dictionary_rows(), exports.DICTIONARY_COLUMNS, file_name="data_dictionary.csv")
+        _table(export_scans.dictionary_rows(), export_scans.DICTIONARY_COLUMNS, file_name="data_dictionary.csv")
 
 
 def _table(rows: Sequence[export.Row], columns: Sequence[str], *, file_name: str) -> None:

@@ -9,12 +9,11 @@ import pytest
 from leg_phantom import truth
 from phantom_study import TWO_PEOPLE
 
-from db import queries
+from db import export_rows, queries
 from db.engine import open_database
 from db.models import Review
 from db.settings import Settings
-from pages.parts import exports
-from thighseg_core import export
+from thighseg_core import export, export_scans
 from thighseg_core.analyse import measure_only
 from thighseg_core.labels import LabelMap
 from thighseg_core.reading import find_series, load_series
@@ -47,20 +46,20 @@ def test_long_rows_are_those_of_the_command_line_with_subject_visit_and_review_f
     from_command_line = export.long_rows(
         analysis.measurements, manifest=analysis.manifest, digest_sha256=volume.info.digest_sha256
     )
-    from_page = exports.long_rows(asked(settings, queries.measurements(run_id=1)))
+    from_page = export_rows.long_rows(asked(settings, queries.measurements(run_id=1)))
     ours = ("subject_id", "visit", "visit_date", "review_status")
     filled = {name: from_page[0][name] for name in ours}
     assert filled == {"subject_id": "P01", "visit": 1, "visit_date": "2026-03-01", "review_status": "approved"}
     result = ("result_version", "result_kind", "result_author")
     assert [from_page[0][name] for name in result] == [1, "automatic", None]
-    apart = {*ours, *result, "run_utc"}
+    apart = {*ours, *result, "run_utc", "sex", "age_years"}
     assert [{name: row[name] for name in row if name not in apart} for row in from_page] == [
         {name: row[name] for name in row if name not in apart} for row in from_command_line
     ]
 
 
 def test_what_nobody_reviewed_is_said_to_be_unreviewed(settings: Settings) -> None:
-    rows = exports.long_rows(asked(settings, queries.measurements()))
+    rows = export_rows.long_rows(asked(settings, queries.measurements()))
     assert {row["visit"]: row["review_status"] for row in rows if row["subject_id"] == "P01"} == {
         1: "approved",
         2: "unreviewed",
@@ -68,10 +67,10 @@ def test_what_nobody_reviewed_is_said_to_be_unreviewed(settings: Settings) -> No
 
 
 def test_scans_have_one_row_each_with_their_length_and_flags(settings: Settings) -> None:
-    rows = exports.scan_rows(asked(settings, queries.scans()))
+    rows = export_rows.scan_rows(asked(settings, queries.scans()))
     assert [(row["subject_id"], row["visit"]) for row in rows] == [("P02", 1), ("P01", 2), ("P01", 1)]
     first = rows[-1]
-    assert list(first) == list(exports.SCAN_COLUMN_DESCRIPTIONS)
+    assert list(first) == list(export_scans.SCAN_COLUMN_DESCRIPTIONS)
     assert first["length_cm"] == 12.0
     assert (first["sex"], first["age_years"], first["visit_date"]) == ("female", 76, "2026-03-01")
     assert "truncated" in first["quality_flags"].split()
@@ -80,12 +79,12 @@ def test_scans_have_one_row_each_with_their_length_and_flags(settings: Settings)
 
 
 def test_every_column_metric_and_region_of_every_table_is_in_the_dictionary() -> None:
-    described = {(row["table"], row["column"]) for row in exports.dictionary_rows()}
+    described = {(row["table"], row["column"]) for row in export_scans.dictionary_rows()}
     for table, columns in (
         ("long.csv", export.LONG_COLUMNS),
         ("wide.csv", export.wide_columns()),
-        ("scans.csv", exports.SCAN_COLUMN_DESCRIPTIONS),
+        ("scans.csv", export_scans.SCAN_COLUMN_DESCRIPTIONS),
         ("long.csv: metric", export.METRIC_DESCRIPTIONS),
     ):
         assert {name for name in columns if (table, name) not in described} == set()
-    assert all(row["description"] for row in exports.dictionary_rows())
+    assert all(row["description"] for row in export_scans.dictionary_rows())
