@@ -5,8 +5,10 @@ Runs in a thread of its own, because reading a large series takes longer than a 
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from dataclasses import dataclass
 
+from db.upload_names import patient_id, source_of
 from db.uploads import Upload, inspect
 from pages.parts.picture import thumbnail_jpeg
 from thighseg_core.axial import axial_view
@@ -18,12 +20,17 @@ from thighseg_core.volume import CTVolume, SeriesInfo
 
 @dataclass(frozen=True)
 class ReadySeries:
-    """A series that was read to its last voxel. `info` pre-fills the form; `length_mm` is the length it covers."""
+    """A series that was read to its last voxel. `info` pre-fills the form; `length_mm` is the length it covers.
+
+    source: where it lay in the upload; patient_id: of the header, to find the row of a subject list. Never stored.
+    """
 
     candidate: SeriesCandidate
     info: SeriesInfo
     thumbnail_jpeg: bytes
     length_mm: float
+    source: str = ""
+    patient_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -34,20 +41,39 @@ class Inspection:
     rejected: tuple[Rejection, ...]
 
 
-def inspect_upload(upload: Upload) -> Inspection:
+@dataclass
+class Progress:
+    """How many series of an upload are read; `total` is None until they are found. Written by the reading thread."""
+
+    done: int = 0
+    total: int | None = None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A look that goes on in a thread."""
+
+    result: Future[Inspection]
+    progress: Progress
+
+
+def inspect_upload(upload: Upload, progress: Progress | None = None) -> Inspection:
     """Find every series of an upload and read it once, one after the other, so that memory holds only one."""
+    progress = progress or Progress()
     found = inspect(upload)
+    progress.total = len(found.series)
     ready: list[ReadySeries] = []
     rejected = list(found.rejected)
-    for candidate in found.series:
+    for number, candidate in enumerate(found.series):
+        progress.done = number
         try:
-            ready.append(_read(candidate))
+            ready.append(_read(candidate, upload=upload))
         except InputError as error:
             rejected.append(Rejection(name=candidate.description or candidate.key, reason=str(error)))
     return Inspection(ready=tuple(ready), rejected=tuple(rejected))
 
 
-def _read(candidate: SeriesCandidate) -> ReadySeries:
+def _read(candidate: SeriesCandidate, *, upload: Upload) -> ReadySeries:
     volume = load_series(candidate)
     view = axial_view(volume.geometry)
     return ReadySeries(
@@ -55,6 +81,8 @@ def _read(candidate: SeriesCandidate) -> ReadySeries:
         info=volume.info,
         thumbnail_jpeg=_middle(volume),
         length_mm=view.n_slices * view.slice_mm,
+        source=source_of(upload, candidate),
+        patient_id=patient_id(candidate),
     )
 
 

@@ -33,15 +33,15 @@ class Outcome:
 OPEN = Outcome("open")
 
 
-def series(ready: ReadySeries, *, upload: Upload, study: str, model: str, n_series: int) -> Outcome:
+def series(ready: ReadySeries, *, upload: Upload, study: str, model: str) -> Outcome:
     """Draw the series and say how far it is."""
     key = f"{upload.token}-{ready.candidate.key}"
-    with st.container(border=n_series > 1):
+    with st.container():
         picture, text = st.columns([1, 5], vertical_alignment="top")
         picture.image(ready.thumbnail_jpeg, alt="Middle slice of the series", width=150)
         with text:
             _describe(ready)
-            work: Future[Stored] | None = st.session_state.get(f"store-{key}")
+            work = cache.storing().get(key)
             if work is not None and not work.done():
                 st.fragment(_storing, run_every=_POLL_S)(work)
                 return OPEN
@@ -141,7 +141,7 @@ def _submit(ready: ReadySeries, *, key: str, values: dict[str, Any], model: str,
         shell.cannot("Please check the form", error)
         return
     database, settings = cache.database(), cache.settings()
-    st.session_state[f"store-{key}"] = cache.in_background(
+    cache.storing()[key] = cache.in_background(
         lambda: store_series(database, settings, ready.candidate, entry=entry, model=model, on_conflict=on_conflict)
     )
     st.session_state[f"values-{key}"] = values
@@ -160,20 +160,20 @@ def _outcome(work: Future[Stored], ready: ReadySeries, *, key: str, model: str) 
         stored = work.result()
     except SubjectConflictError as error:
         shell.cannot("This does not fit what is stored", error)
-        values = st.session_state[f"values-{key}"]
+        values = st.session_state.get(f"values-{key}")
         with st.container(horizontal=True):
-            if st.button("Keep what is stored", key=f"keep-{key}"):
+            if values and st.button("Keep what is stored", key=f"keep-{key}"):
                 _submit(ready, key=key, values=values, model=model, on_conflict="keep")
-            if st.button("Update with what I entered", key=f"update-{key}"):
+            if values and st.button("Update with what I entered", key=f"update-{key}"):
                 _submit(ready, key=key, values=values, model=model, on_conflict="update")
             if st.button("Back to the form", key=f"back-{key}"):
-                del st.session_state[f"store-{key}"]
+                del cache.storing()[key]
                 st.rerun()
         return OPEN
     except (ThighSegError, OSError) as error:
         st.error(f"**Nothing was stored.** {shell.sentence(str(error))}", icon=":material/error:")
         if st.button("Back to the form", key=f"back-{key}"):
-            del st.session_state[f"store-{key}"]
+            del cache.storing()[key]
             st.rerun()
         return OPEN
     cache.start_worker()

@@ -6,7 +6,8 @@ import streamlit as st
 
 from db import queries
 from db.uploads import Upload, discard_upload, open_uploads
-from pages.parts import cache, series_form, shell, staging, words
+from pages.parts import assignment_table, cache, series_form, shell, staging, words
+from pages.parts.inspection import Inspection
 from thighseg_core.candidate import Rejection
 from thighseg_core.errors import ThighSegError
 
@@ -110,30 +111,51 @@ def _upload(upload: Upload, *, study: str, model: str) -> None:
             ):
                 discard_upload(upload)
                 st.rerun()
-        look = cache.inspection(upload.token)
         try:
-            inspection = look.result(timeout=_PATIENCE_S)
+            inspection = cache.inspection(upload.token).result.result(timeout=_PATIENCE_S)
         except TimeoutError:
             st.fragment(_wait, run_every=_POLL_S)(upload)
             return
         except (ThighSegError, OSError) as error:
             st.error(shell.sentence(str(error)), icon=":material/error:")
             return
-        outcomes = [
-            series_form.series(ready, upload=upload, study=study, model=model, n_series=len(inspection.ready))
-            for ready in inspection.ready
-        ]
         _rejected(inspection.rejected, nothing_else=not inspection.ready)
+        if len(inspection.ready) > 1:
+            _several(inspection, upload=upload, study=study, model=model)
+            return
+        outcomes = [series_form.series(ready, upload=upload, study=study, model=model) for ready in inspection.ready]
         states = {outcome.state for outcome in outcomes}
         if "stored" in states and "open" not in states:
             _finish(upload, [outcome.message for outcome in outcomes if outcome.message])
 
 
+def _several(inspection: Inspection, *, upload: Upload, study: str, model: str) -> None:
+    """The table of an upload with several series; when all of them are stored, the upload goes."""
+    ended = assignment_table.draw(inspection, upload=upload, study=study, model=model)
+    if ended is None:
+        return
+    cache.start_worker()
+    good, bad = assignment_table.message(ended)
+    if good:
+        _say("stored", good)
+    if bad:
+        _say("failed", f"**Not stored.** {bad}")
+    if not ended.failed and ended.total == len(inspection.ready):
+        discard_upload(upload)
+    st.rerun()
+
+
 def _wait(upload: Upload) -> None:
     """Shown while the upload is read; draws the whole page once it is."""
-    if cache.inspection(upload.token).done():
+    reading = cache.inspection(upload.token)
+    if reading.result.done():
         st.rerun()
-    st.markdown(":material/progress_activity: Reading the images. You may leave this page meanwhile.")
+    done, total = reading.progress.done, reading.progress.total
+    if total:
+        st.progress(done / total, text=f"Reading the images: series {done + 1} of {total}")
+    else:
+        st.markdown(":material/progress_activity: Reading the images: looking for series.")
+    st.caption("You may leave this page meanwhile; the upload is safe.")
 
 
 def _rejected(rejected: tuple[Rejection, ...], *, nothing_else: bool) -> None:
