@@ -1,0 +1,61 @@
+"""Leave patients out: train on the drawn slices of the others, score theirs, until every patient was left out once.
+
+    python -m training.leave_out training/configs/manet.toml --output runs/manet-left-out [--folds 8] [--only 0 1]
+
+Without `--folds` every patient is a fold (leave one patient out). Each fold is a run that the same command resumes;
+`--only` shares the folds out to several processes, the last of which to end joins the scores.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from training.atlas import AtlasLeg
+from training.config import TrainConfig, read_config
+from training.evaluate import evaluate, write_summary
+from training.real_data import load_scans
+from training.splits import held_out
+from training.synthesis import Atlas
+from training.train import train
+
+
+def leave_out(config: TrainConfig, *, folds: int, only: list[int], atlas: Atlas, output: Path, data: Path) -> None:
+    """Train and score the folds `only` of `folds` (0: one a patient); joins the scores when all folds have theirs."""
+    drawn = [scan for table in config.real for scan in load_scans(Path(table.source)) if scan.kind == "drawn"]
+    sites = {scan.patient: scan.site for scan in drawn}
+    folds = folds or len(sites)
+    runs = [output / f"fold-{fold}" for fold in range(folds)]
+    for fold in only or range(folds):
+        if (runs[fold] / "scores.csv").is_file():
+            continue
+        own = replace(config, split=replace(config.split, folds=folds, fold=fold))
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        train(own, atlas=atlas, run=runs[fold], resume=True, device=device)
+        patients = tuple(sorted(held_out(sites, own.split)))
+        evaluate("last", folder=runs[fold], data=data, output=runs[fold], patients=patients)
+    tables = [pd.read_csv(run / "scores.csv") for run in runs if (run / "scores.csv").is_file()]
+    if len(tables) == folds:
+        joined = pd.concat(tables, ignore_index=True)
+        joined.to_csv(output / "scores.csv", index=False, float_format="%.4f")
+        write_summary(joined, output, model=f"{config.network}, patients left out", data_set="slices")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--atlas", type=Path, default=Path("cache/atlas"))
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--folds", type=int, default=0)
+    parser.add_argument("--only", type=int, nargs="*", default=[])
+    arguments = parser.parse_args()
+    legs = tuple(AtlasLeg.load(path) for path in sorted(arguments.atlas.glob("*.npz")))
+    leave_out(
+        read_config(arguments.config), folds=arguments.folds, only=arguments.only, atlas=Atlas(legs),
+        output=arguments.output, data=arguments.data,
+    )  # fmt: skip
