@@ -12,7 +12,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from db import cohort, queries
+from db import cohort, queries, subject
 from db.engine import Database, open_database
 from db.intake import Stored
 from db.settings import Settings, deidentification_secret, read_settings
@@ -20,6 +20,7 @@ from db.storage import load_label_map, load_volume
 from db.supervisor import ensure_worker_running, worker_pid
 from db.uploads import open_uploads
 from pages.parts import batch, picture, viewer_facts
+from pages.parts.change_picture import AreaChange, change_rgb, level_at
 from pages.parts.inspection import Progress, Reading, inspect_upload
 from pages.parts.picture import Look
 from thighseg_core.checkpoint import ModelCard, available_models, read_card
@@ -186,3 +187,20 @@ def fitted(key: tuple[Hashable, ...], _fit: Callable[[], object]) -> Future[obje
 @st.cache_resource(show_spinner=False)
 def _models() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
+
+
+@st.cache_resource(show_spinner=False, max_entries=2)
+def subjects(revision: int) -> list[queries.Row]:
+    """`db.subject.subject_list` at this revision. Shared by all sessions: read it, never write into it."""
+    del revision
+    with database().read() as session:
+        return queries.rows(session, subject.subject_list())
+
+
+@st.cache_data(show_spinner=False, max_entries=20)
+def change_picture(
+    before: tuple[str, str, float], after: tuple[str, str, float], classes: tuple[str, ...]
+) -> tuple[NDArray[np.uint8], tuple[AreaChange, ...]]:
+    """`change_picture.change_rgb` of two visits, each (storage path, label map path, z in mm)."""
+    levels = [level_at(volume(path), label_map(labels, path), z_mm) for path, labels, z_mm in (before, after)]
+    return change_rgb(levels[0], levels[1], classes=classes)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -29,17 +31,16 @@ _STYLE = {
     "legend.fontsize": 7, "font.family": "DejaVu Sans", "pdf.fonttype": 42, "svg.fonttype": "none",
     "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.6, "svg.hashsalt": "thighseg",
 }  # fmt: skip
-_ONE_AT_A_TIME = Lock()  # matplotlib's settings belong to the process, and a download runs in a thread
+_ONE_AT_A_TIME = Lock()  # a download runs in a thread
 
 
 def figure_file(drawing: Drawing, kind: str) -> bytes:
     """The file's bytes. kind: "PNG", "SVG" or "PDF"; text stays text in SVG and PDF."""
     if kind not in FORMATS:
         raise ValueError(f"kind must be one of {', '.join(FORMATS)}, got {kind!r}")
-    import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    with _ONE_AT_A_TIME, mpl.rc_context(_STYLE):
+    with paper_style():
         caption = textwrap.fill(drawing.caption, _CAPTION_LETTERS)
         caption_mm = 4.0 + 3.0 * (caption.count("\n") + 1)
         height_mm = max(WIDTH_MM * 0.62 * drawing.height / 380, 45.0) + caption_mm
@@ -48,6 +49,15 @@ def figure_file(drawing: Drawing, kind: str) -> bytes:
         draw_on(figure.subplots(), drawing)
         figure.text(0.02, 0.012, caption, fontsize=6.5, va="bottom", linespacing=1.25, color="#333333")
         return _bytes(figure, kind)
+
+
+@contextmanager
+def paper_style() -> Iterator[None]:
+    """The fonts and lines of all files; one file at a time, as matplotlib's settings belong to the process."""
+    import matplotlib as mpl
+
+    with _ONE_AT_A_TIME, mpl.rc_context(_STYLE):
+        yield
 
 
 def _bytes(figure: Figure, kind: str) -> bytes:
