@@ -137,10 +137,34 @@ def regions() -> str:
 
 def metrics() -> str:
     """Every metric with its unit and definition."""
-    from thighseg_core.metrics import METRICS
+    from thighseg_core.metrics import METRICS, Metric
 
-    rows = ((f"`{m.name}`", m.unit, ", ".join(m.regions), m.description) for m in METRICS.values())
-    return table(("metric", "unit", "regions", "definition"), rows)
+    def sides(metric: Metric) -> str:
+        return "" if len(metric.sides) == 3 else f" ({' and '.join(metric.sides)} only)"
+
+    rows = (
+        (f"`{m.name}`", m.unit, ", ".join(m.regions) + sides(m), ", ".join(m.extents), m.description)
+        for m in METRICS.values()
+    )
+    return table(("metric", "unit", "regions", "extents", "definition"), rows)
+
+
+def extents() -> str:
+    """Over what a value is taken."""
+    from thighseg_core.metrics import EXTENT_DESCRIPTIONS, EXTENT_SHORT
+
+    rows = (
+        (f"`{name}`", f"`{EXTENT_SHORT[name]}_`" if EXTENT_SHORT[name] else "nothing", text)
+        for name, text in EXTENT_DESCRIPTIONS.items()
+    )
+    return table(("extent", "in front of wide columns", "what it is"), rows)
+
+
+def landmarks() -> str:
+    """The points that are looked for on each leg."""
+    from thighseg_core.landmarks import POINT_DESCRIPTIONS
+
+    return table(("landmark", "what it is"), ((f"`{name}`", text) for name, text in POINT_DESCRIPTIONS.items()))
 
 
 def presets() -> str:
@@ -173,12 +197,18 @@ def scan_columns() -> str:
 def wide() -> str:
     """The value columns of the wide table: one pattern a metric and region."""
     from thighseg_core.export import wide_name
-    from thighseg_core.metrics import METRICS, SIDE_SHORT
+    from thighseg_core.metrics import METRICS, SIDE_SHORT, Metric
 
-    def name(region: str, metric: str) -> str:
-        return wide_name(region, "left", metric).replace(f"_{SIDE_SHORT['left']}_", "_*_", 1)
+    def names(metric: Metric) -> str:
+        return ", ".join(
+            "`"
+            + wide_name(region, "left", metric.name, extent=extent).replace(f"_{SIDE_SHORT['left']}_", "_*_", 1)
+            + "`"
+            for extent in metric.extents
+            for region in metric.regions
+        )
 
-    rows = ((f"`{m.name}`", ", ".join(f"`{name(region, m.name)}`" for region in m.regions)) for m in METRICS.values())
+    rows = ((f"`{m.name}`", names(m)) for m in METRICS.values())
     return table(("metric", f"columns, * is one of {', '.join(SIDE_SHORT.values())}"), rows)
 
 
@@ -259,6 +289,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "groups": groups,
     "regions": regions,
     "metrics": metrics,
+    "extents": extents,
+    "landmarks": landmarks,
     "presets": presets,
     "columns": columns,
     "scan_columns": scan_columns,

@@ -6,7 +6,7 @@ import pytest
 from tests.boxes import PIXEL_CM2, SHAPE, VOXEL_CM3, axial_geometry, boxes, scan
 from thighseg_core.geometry import Geometry
 from thighseg_core.labels import LabelMap
-from thighseg_core.measure import measure
+from thighseg_core.measure import FULL, measure
 from thighseg_core.measurement import Measurement
 from thighseg_core.metrics import METRICS, REGIONS
 from thighseg_core.tissue import PRESETS
@@ -21,7 +21,8 @@ def box(k: tuple[int, int], j: tuple[int, int], i: tuple[int, int]) -> tuple[sli
 
 
 def facts(volume: CTVolume, label_map: LabelMap, **options: object) -> dict[tuple[str, str, str], Measurement]:
-    return {(m.region, m.side, m.metric): m for m in measure(volume, label_map, **options)}  # type: ignore[arg-type]
+    found = measure(volume, label_map, **options)  # type: ignore[arg-type]
+    return {(m.region, m.side, m.metric): m for m in found if m.extent == FULL}
 
 
 def one(found: dict[tuple[str, str, str], Measurement], region: str, side: str, metric: str) -> float | None:
@@ -147,7 +148,7 @@ def test_a_muscle_that_is_not_on_the_middle_slice_has_no_middle_area():
 def test_an_absent_structure_is_missing_with_its_reason_and_never_zero():
     found = facts(*boxes([(EXT_L, 50, box((2, 5), (6, 10), (10, 17)))]))
     for metric in METRICS.values():
-        if "flexor" in metric.regions:
+        if metric.applies("flexor", "left", FULL):
             missing = found["flexor", "left", metric.name]
             assert (missing.value, missing.status, missing.reason) == (
                 None,
@@ -284,9 +285,9 @@ def test_sections_are_axial_whatever_the_order_of_the_array_axes():
 
 def test_every_region_side_and_metric_comes_once_even_when_nothing_is_labelled():
     found = measure(*boxes([], geometry=axial_geometry()))
-    expected = {(r, s, m.name) for m in METRICS.values() for r in m.regions for s in ("left", "right", "both")}
+    expected = {(r, s, e, m.name) for m in METRICS.values() for r in m.regions for s in m.sides for e in m.extents}
     assert len(found) == len(expected)
-    assert {(m.region, m.side, m.metric) for m in found} == expected
+    assert {(m.region, m.side, m.extent, m.metric) for m in found} == expected
     assert {m.status for m in found} == {"missing"}
     assert all(m.unit == METRICS[m.metric].unit for m in found)
     assert set(REGIONS) == {m.region for m in found}

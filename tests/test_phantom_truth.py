@@ -57,7 +57,7 @@ def through_dicom(folder: Path, affine: NDArray[np.float64], position: str) -> t
 
 
 def facts(volume: CTVolume, label_map: LabelMap) -> Facts:
-    return {(m.region, m.side, m.metric): m for m in measure(volume, label_map)}
+    return {(m.region, m.side, m.metric): m for m in measure(volume, label_map) if m.extent == "full"}
 
 
 def value(found: Facts, region: str, side: str, metric: str) -> float:

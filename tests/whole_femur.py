@@ -28,7 +28,7 @@ TUBEROSITY = (-25.0, 30.0, 320.0)  # lowest point of the hip bone
 PLATEAU_MM = -6.0  # upper end of the shin bone
 MUSCLE_HU, FAT_HU, BONE_HU = 50, -100, 900
 APART_MM = 180.0  # between the mechanical axes of the two legs
-MUSCLE_MM = (38.0, 45.0)  # half width (x) and half depth (y) of the block of extensor in front, fat around
+MUSCLE_MM = (37.0, 44.0)  # half width (x) and half depth (y) of the block of extensor in front, fat around
 
 
 @dataclass(frozen=True)

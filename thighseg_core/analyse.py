@@ -7,11 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from thighseg_core.census import take_census
 from thighseg_core.checkpoint import DEFAULT_MODEL
+from thighseg_core.histogram import Histogram
 from thighseg_core.labels import GROUP_MAP_VERSION, LabelMap
+from thighseg_core.landmarks import Landmarks
 from thighseg_core.manifest import RunManifest, git_commit, software_version, utc_now
-from thighseg_core.measure import measure
+from thighseg_core.measure import Measured, measure_all
 from thighseg_core.measurement import Measurement, QualityFlag
 from thighseg_core.quality import flags
 from thighseg_core.results import write_results
@@ -26,7 +27,10 @@ EXTERNAL = "external"  # model name of a label map that was handed in
 
 @dataclass(frozen=True)
 class Analysis:
-    """Everything about one scan; `seconds` is the time of each stage that was reported."""
+    """Everything about one scan; `seconds` is the time of each stage that was reported.
+
+    landmarks: None only where an analysis was put together without measuring.
+    """
 
     label_map: LabelMap
     measurements: tuple[Measurement, ...]
@@ -34,6 +38,8 @@ class Analysis:
     manifest: RunManifest
     info: SeriesInfo
     seconds: dict[str, float] = field(default_factory=dict)
+    landmarks: Landmarks | None = None
+    histograms: tuple[Histogram, ...] = ()
 
 
 def analyse(
@@ -53,10 +59,10 @@ def analyse(
 
     started_at, clock = utc_now(), _Clock(progress)
     segmentation = segment(volume, model=model, device=device, progress=clock)
-    measurements, found = _measured(volume, segmentation.label_map, preset=preset, progress=clock)
+    measured, found = _measured(volume, segmentation.label_map, preset=preset, progress=clock)
     return Analysis(
         label_map=segmentation.label_map,
-        measurements=measurements,
+        measurements=measured.measurements,
         flags=(*segmentation.flags, *found),
         manifest=_manifest(
             segmentation.label_map,
@@ -69,6 +75,8 @@ def analyse(
         ),
         info=volume.info,
         seconds=clock.seconds(),
+        landmarks=measured.landmarks,
+        histograms=measured.histograms,
     )
 
 
@@ -80,10 +88,10 @@ def measure_only(
     Raises GeometryMismatchError when it does not lie on the scan's grid.
     """
     started_at, clock = utc_now(), _Clock(progress)
-    measurements, found = _measured(volume, label_map, preset=preset, progress=clock)
+    measured, found = _measured(volume, label_map, preset=preset, progress=clock)
     return Analysis(
         label_map=label_map,
-        measurements=measurements,
+        measurements=measured.measurements,
         flags=found,
         manifest=_manifest(
             label_map,
@@ -96,6 +104,8 @@ def measure_only(
         ),
         info=volume.info,
         seconds=clock.seconds(),
+        landmarks=measured.landmarks,
+        histograms=measured.histograms,
     )
 
 
@@ -120,13 +130,12 @@ class _Clock:
 
 def _measured(
     volume: CTVolume, label_map: LabelMap, *, preset: HUPreset, progress: Progress
-) -> tuple[tuple[Measurement, ...], tuple[QualityFlag, ...]]:
+) -> tuple[Measured, tuple[QualityFlag, ...]]:
     progress("measure", 0.0)
-    census = take_census(volume, label_map)
-    measurements = measure(volume, label_map, preset=preset, census=census)
-    found = flags(volume, label_map, census=census)
+    measured = measure_all(volume, label_map, preset=preset)
+    found = flags(volume, label_map, census=measured.census)
     progress("measure", 1.0)
-    return measurements, found
+    return measured, found
 
 
 def _manifest(

@@ -5,7 +5,8 @@ Volumes, areas, attenuations and quality flags are all worked out from this coun
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,14 +32,28 @@ _ROUND_PX = 0.75  # root mean square distance of the rim's pixels from the circl
 
 
 @dataclass(frozen=True)
+class Counts:
+    """Weighted counts over a part of the scan, which may hold parts of slices.
+
+    voxels: (n_slices, N_LABELS). histogram, inner: (N_LABELS, N_HU), as in `Census`.
+    """
+
+    voxels: NDArray[np.float64]
+    histogram: NDArray[np.float64]
+    inner: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class Census:
     """Counts of voxels by label; slices in the order of the array along `view.slice_axis`.
 
     voxels: (n_slices, N_LABELS) voxels of each label on each slice.
     histogram: (N_LABELS, N_HU) voxels of each label at each whole HU from `HU_MIN` (labels above 0 only).
+    inner: (N_LABELS, N_HU) the same of voxels whose four neighbours on the slice carry the same label.
     at_border: (n_slices, N_LABELS) whether the label touches the edge of the image or of the reconstruction there.
     never_filled: (rows, columns) of a slice as stored: outside the reconstruction circle on every slice.
     metal: (n_slices,) voxels above `METAL_HU` on each slice, whatever their label.
+    parts: the counts over parts of the scan, by name.
     """
 
     view: AxialView
@@ -48,19 +63,22 @@ class Census:
     at_border: NDArray[np.bool_]
     never_filled: NDArray[np.bool_]
     metal: NDArray[np.int64]
+    inner: NDArray[np.int64]
+    parts: Mapping[str, Counts] = field(default_factory=dict)
 
 
-def take_census(volume: CTVolume, label_map: LabelMap) -> Census:
-    """Count a labelled scan. Raises GeometryMismatchError when the two do not lie on one grid."""
-    if not volume.geometry.matches(label_map.geometry):
-        raise GeometryMismatchError(
-            f"scan and label map must lie on one grid; the scan is {volume.geometry.shape} voxels, the label map "
-            f"{label_map.geometry.shape}, or they lie at different places; resample the label map onto the scan"
-        )
+def take_census(
+    volume: CTVolume, label_map: LabelMap, *, shares: Mapping[str, NDArray[np.float64]] | None = None
+) -> Census:
+    """Count a labelled scan. Raises GeometryMismatchError when the two do not lie on one grid.
+
+    shares: parts to count besides: name -> (n_slices, N_LABELS) share of each slice that counts for each label.
+    """
+    refuse_other_grid(volume, label_map)
     view = axial_view(volume.geometry)
     attenuation = view.slices(volume.attenuation_hu)
     labels = view.slices(label_map.labels)
-    voxels, histogram = _count(attenuation, labels)
+    voxels, histogram, inner, parts = _count(attenuation, labels, shares or {})
     never_filled = _never_filled(attenuation)
     return Census(
         view=view,
@@ -70,30 +88,85 @@ def take_census(volume: CTVolume, label_map: LabelMap) -> Census:
         at_border=_at_border(labels, never_filled),
         never_filled=never_filled,
         metal=np.array([int((plane > METAL_HU).sum()) for plane in attenuation], dtype=np.int64),
+        inner=inner,
+        parts=parts,
     )
 
 
+def refuse_other_grid(volume: CTVolume, label_map: LabelMap) -> None:
+    """Raise GeometryMismatchError unless scan and label map lie on one grid."""
+    if not volume.geometry.matches(label_map.geometry):
+        raise GeometryMismatchError(
+            f"scan and label map must lie on one grid; the scan is {volume.geometry.shape} voxels, the label map "
+            f"{label_map.geometry.shape}, or they lie at different places; resample the label map onto the scan"
+        )
+
+
 def _count(
-    attenuation: NDArray[np.int16] | NDArray[np.float32], labels: NDArray[np.uint8]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Voxels by (slice, label), and by (label, HU) for labels above 0."""
+    attenuation: NDArray[np.int16] | NDArray[np.float32],
+    labels: NDArray[np.uint8],
+    shares: Mapping[str, NDArray[np.float64]],
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], dict[str, Counts]]:
+    """Voxels by (slice, label), by (label, HU) for labels above 0, the inner ones of these, and the parts."""
     n_slices = labels.shape[0]
     voxels = np.zeros((n_slices, N_LABELS), dtype=np.int64)
-    histogram = np.zeros(N_LABELS * N_HU, dtype=np.int64)
-    for start in range(0, n_slices, _SLAB):
+    total = np.zeros((2, N_LABELS, N_HU), dtype=np.int64)  # edge voxels, inner voxels
+    sums = {name: np.zeros((2, N_LABELS, N_HU)) for name, share in shares.items() if share.any()}
+    for start, stop in _alike(n_slices, shares):
         codes = []
-        for index in range(start, min(start + _SLAB, n_slices)):
+        for index in range(start, stop):
             plane = labels[index]
             inside = plane > 0
             values = plane[inside].astype(np.int64)
             voxels[index] = np.bincount(values, minlength=N_LABELS)
             voxels[index, 0] = plane.size - values.size
             hu = rounded_hu(attenuation[index][inside]).astype(np.int64)
-            codes.append(values * N_HU + (hu - HU_MIN))
+            codes.append((values + N_LABELS * _inner(plane)[inside]) * N_HU + (hu - HU_MIN))
         together = np.concatenate(codes)
-        if together.size:
-            histogram += np.bincount(together, minlength=histogram.size)
-    return voxels, histogram.reshape(N_LABELS, N_HU)
+        if not together.size:
+            continue
+        found = np.bincount(together, minlength=total.size).reshape(total.shape)
+        total += found
+        for name, table in sums.items():
+            share = shares[name][start]
+            for label in np.flatnonzero(share):
+                table[:, label] += share[label] * found[:, label]
+    empty = np.zeros((N_LABELS, N_HU))
+    parts = {
+        name: Counts(
+            voxels=voxels * share,
+            histogram=sums[name].sum(axis=0) if name in sums else empty,
+            inner=sums[name][1] if name in sums else empty,
+        )
+        for name, share in shares.items()
+    }
+    return voxels, total.sum(axis=0), total[1], parts
+
+
+def _alike(n_slices: int, shares: Mapping[str, NDArray[np.float64]]) -> list[tuple[int, int]]:
+    """Runs of at most `_SLAB` slices that count alike for every part."""
+    changes = np.zeros(n_slices, dtype=bool)
+    for share in shares.values():
+        changes[1:] |= (share[1:] != share[:-1]).any(axis=1)
+    runs, start = [], 0
+    for index in range(1, n_slices + 1):
+        if index == n_slices or changes[index] or index - start == _SLAB:
+            runs.append((start, index))
+            start = index
+    return runs
+
+
+def _inner(plane: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Pixels whose four neighbours carry the same label; none at the edge of the image."""
+    inner = np.zeros(plane.shape, dtype=bool)
+    middle = plane[1:-1, 1:-1]
+    inner[1:-1, 1:-1] = (
+        (middle == plane[:-2, 1:-1])
+        & (middle == plane[2:, 1:-1])
+        & (middle == plane[1:-1, :-2])
+        & (middle == plane[1:-1, 2:])
+    )
+    return inner
 
 
 def _at_border(labels: NDArray[np.uint8], never_filled: NDArray[np.bool_]) -> NDArray[np.bool_]:

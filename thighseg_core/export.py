@@ -14,13 +14,21 @@ from typing import Any, TextIO
 from thighseg_core.errors import InputError
 from thighseg_core.manifest import RunManifest
 from thighseg_core.measurement import Measurement
-from thighseg_core.metrics import METRICS, REGION_SHORT, REGIONS, SIDE_SHORT
+from thighseg_core.metrics import (
+    EXTENT_DESCRIPTIONS,
+    EXTENT_SHORT,
+    FULL,
+    METRICS,
+    REGION_SHORT,
+    REGIONS,
+    SIDE_SHORT,
+    combinations,
+)
 from thighseg_core.tissue import PRESETS
 
 Row = dict[str, Any]
 
 NA = "NA"
-FULL = "full"
 SCAN_ID_DIGITS = 12
 
 COLUMN_DESCRIPTIONS: dict[str, str] = {
@@ -31,7 +39,7 @@ COLUMN_DESCRIPTIONS: dict[str, str] = {
     "visit_date": "Date of the visit, YYYY-MM-DD; NA on the command line.",
     "side": "The patient's left or right; both: the two together.",
     "region": "What was measured: " + ", ".join(REGIONS) + ".",
-    "extent": "full: all that is in the field of view.",
+    "extent": "Over what it was taken. " + " ".join(f"{name}: {text}" for name, text in EXTENT_DESCRIPTIONS.items()),
     "metric": "Name of the measured quantity.",
     "value": "The number at full precision; NA when missing.",
     "unit": "Unit of the value.",
@@ -139,35 +147,33 @@ def _commit_text(commit: str) -> str | None:
 
 
 def wide_columns() -> tuple[str, ...]:
-    """Columns of the wide table: the keys, every value, and one status for each region and side.
+    """Columns of the wide table: the keys, every value, and one status for each extent, region and side.
 
     Every name fits a statistics package and REDCap: ^[a-z][a-z0-9_]*$, at most 26 characters.
     """
-    values = [
-        wide_name(region, side, metric.name)
-        for region in REGIONS
-        for side in SIDE_SHORT
-        for metric in METRICS.values()
-        if region in metric.regions
-    ]
-    statuses = [_status_name(region, side) for region in REGIONS for side in SIDE_SHORT]
+    values = [wide_name(region, side, metric.name, extent=extent) for metric, region, side, extent in combinations()]
+    statuses = dict.fromkeys(_status_name(region, side, extent) for _, region, side, extent in combinations())
     return (*WIDE_KEYS, *values, *statuses)
 
 
-def wide_name(region: str, side: str, metric: str) -> str:
-    """Wide column of a value over the whole field of view: ext_l_lean_cm3."""
-    return f"{REGION_SHORT[region]}_{SIDE_SHORT[side]}_{METRICS[metric].short}"
+def wide_name(region: str, side: str, metric: str, *, extent: str = FULL) -> str:
+    """Wide column of a value: ext_l_lean_cm3 over the whole field of view, mid_ext_l_csa_cm2 at mid-thigh."""
+    return f"{_place(region, side, extent)}_{METRICS[metric].short}"
 
 
-def _status_name(region: str, side: str) -> str:
-    return f"{REGION_SHORT[region]}_{SIDE_SHORT[side]}_status"
+def _status_name(region: str, side: str, extent: str) -> str:
+    return f"{_place(region, side, extent)}_status"
+
+
+def _place(region: str, side: str, extent: str) -> str:
+    short = EXTENT_SHORT[extent]
+    return f"{f'{short}_' if short else ''}{REGION_SHORT[region]}_{SIDE_SHORT[side]}"
 
 
 def wide_rows(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
     """Long rows to one row per scan, hence one per subject and visit where a visit has one scan.
 
-    Takes the rows over the whole field of view; those of other extents have no wide column.
-    The status of a region and side is the worst of its metrics' ("ok" before "flagged" before "missing").
+    The status of an extent, region and side is the worst of its metrics' ("ok" before "flagged" before "missing").
     Raises InputError when a scan comes with two runs: choose one of them first.
     """
     order = ("ok", "flagged", "missing")
@@ -175,11 +181,9 @@ def wide_rows(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
     out: dict[tuple[Any, ...], Row] = {}
     seen: set[tuple[Any, ...]] = set()
     for row in rows:
-        if row["extent"] != FULL:
-            continue
         key = (row["subject_id"], row["visit"], row["scan_id"])
         wide = out.setdefault(key, {c: row.get(c) if c in WIDE_KEYS else None for c in columns})
-        name = wide_name(row["region"], row["side"], row["metric"])
+        name = wide_name(row["region"], row["side"], row["metric"], extent=row["extent"])
         if (key, name) in seen:
             raise InputError(
                 f"scan {row['scan_id']} has more than one value of {name}; a wide table takes one run for each scan, "
@@ -187,7 +191,7 @@ def wide_rows(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
             )
         seen.add((key, name))
         wide[name] = row["value"]
-        status = _status_name(row["region"], row["side"])
+        status = _status_name(row["region"], row["side"], row["extent"])
         wide[status] = max(wide[status] or "ok", row["status"], key=order.index)
     return list(out.values())
 

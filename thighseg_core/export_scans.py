@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from thighseg_core import export
-from thighseg_core.metrics import METRICS, REGION_DESCRIPTIONS, SIDE_SHORT
+from thighseg_core.metrics import METRICS, REGION_DESCRIPTIONS, combinations
 
 SCAN_COLUMN_DESCRIPTIONS: dict[str, str] = {
     "scan_id": export.COLUMN_DESCRIPTIONS["scan_id"],
@@ -55,7 +55,7 @@ def dictionary_rows() -> list[export.Row]:
     rows += [_entry("wide.csv", name, unit, text) for name, (unit, text) in wide_values().items()]
     described = {row["column"] for row in rows if row["table"] == "wide.csv"}
     rows += [
-        _entry("wide.csv", name, "", "Worst status of that region and side: ok, flagged or missing.")
+        _entry("wide.csv", name, "", "Worst status of that extent, region and side: ok, flagged or missing.")
         for name in export.wide_columns()
         if name not in described
     ]
@@ -66,13 +66,11 @@ def dictionary_rows() -> list[export.Row]:
 def wide_values() -> dict[str, tuple[str, str]]:
     """Wide column of a value -> its unit and what it is."""
     return {
-        export.wide_name(region, side, metric.name): (
+        export.wide_name(region, side, metric.name, extent=extent): (
             metric.unit,
-            f"{metric.name} of {region}, {side}. {metric.description}",
+            f"{metric.name} of {region}, {side}, extent {extent}. {metric.description}",
         )
-        for metric in METRICS.values()
-        for region in metric.regions
-        for side in SIDE_SHORT
+        for metric, region, side, extent in combinations()
     }
 
 

@@ -76,6 +76,7 @@ def reasons(rows: Iterable[Mapping[str, Any]], *, side: str, metrics: Sequence[s
     for row in rows:
         if (
             row["side"] == side
+            and row["extent"] == "full"
             and row["metric"] in metrics
             and row["region"] in MUSCLE_REGIONS
             and row["status"] != "ok"
