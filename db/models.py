@@ -229,6 +229,7 @@ class Review(Base):
     decision: Mapped[str] = mapped_column(String(20))
     reviewer: Mapped[str] = mapped_column(String(200))
     comment: Mapped[str] = mapped_column(default="")
+    blind: Mapped[bool] = mapped_column(default=False, server_default="0")  # the earlier reviews were hidden
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
     run: Mapped[Run] = relationship(back_populates="reviews")

@@ -98,8 +98,10 @@ def record_correction(
         return run.id
 
 
-def add_review(session: Session, *, run_id: int, decision: str, reviewer: str, comment: str = "") -> Review:
-    """Add a decision or comment on a run; earlier ones stay.
+def add_review(
+    session: Session, *, run_id: int, decision: str, reviewer: str, comment: str = "", blind: bool = False
+) -> Review:
+    """Add a decision or comment on a run; earlier ones stay. `blind`: the reviewer did not see the earlier ones.
 
     Raises InputError without a reviewer, for an unknown decision, or for an empty comment.
     """
@@ -111,7 +113,7 @@ def add_review(session: Session, *, run_id: int, decision: str, reviewer: str, c
         raise InputError("the comment is empty; write one, or choose a decision")
     if session.get(Run, run_id) is None:
         raise DatabaseError(f"run {run_id} does not exist any more; reload the page")
-    review = Review(run_id=run_id, decision=decision, reviewer=reviewer.strip(), comment=comment.strip())
+    review = Review(run_id=run_id, decision=decision, reviewer=reviewer.strip(), comment=comment.strip(), blind=blind)
     session.add(review)
     session.flush()
     return review
