@@ -10,17 +10,23 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, MetaData, String, UniqueConstraint, text
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from db.types import UTCDateTime, utc_now
+from db.agreement_models import ComparedValue, Comparison, Reading
+from db.base import NEVER_REUSE_IDS, Base
+from db.types import utc_now
+
+__all__ = [  # the tables
+    "Base", "ComparedValue", "Comparison", "DataRevision", "Job", "Measurement", "Reading", "Review", "Run", "Scan",
+    "Study", "Subject", "Visit",
+]  # fmt: skip
 
 SEXES = ("female", "male", "other", "unknown")
 RUN_KINDS = ("automatic", "corrected", "external")
 DECISIONS = ("approved", "rejected", "needs_correction", "comment")
 JOB_STATUSES = ("queued", "running", "done", "failed", "cancelled")
 LIVE_STATUSES = ("queued", "running")
-_NEVER_REUSE_IDS = {"sqlite_autoincrement": True}
 MEASUREMENT_STATUSES = ("ok", "flagged", "missing")
 
 
@@ -33,26 +39,9 @@ def _between(column: str, low: float, high: float) -> CheckConstraint:
     return CheckConstraint(f"{column} BETWEEN {low} AND {high}", name=f"{column}_plausible")
 
 
-class Base(DeclarativeBase):
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads this class attribute
-        datetime: UTCDateTime,
-        dict[str, Any]: JSON,
-        list[Any]: JSON,
-    }
-
-
 class Study(Base):
     __tablename__ = "study"
-    __table_args__ = _NEVER_REUSE_IDS
+    __table_args__ = NEVER_REUSE_IDS
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(100), unique=True)
@@ -70,7 +59,7 @@ class Subject(Base):
         UniqueConstraint("study_id", "code"),
         _one_of("sex", SEXES),
         _between("birth_year", 1880, 2200),
-        _NEVER_REUSE_IDS,
+        NEVER_REUSE_IDS,
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -95,7 +84,7 @@ class Visit(Base):
         _between("grip_strength_kg", 0, 150),
         _between("gait_speed_m_s", 0, 5),
         _between("knee_extension_torque_nm", 0, 700),
-        _NEVER_REUSE_IDS,
+        NEVER_REUSE_IDS,
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -118,7 +107,7 @@ class Scan(Base):
     """A stored, de-identified CT series. `study_id` repeats the subject's so that a digest is unique within a study."""
 
     __tablename__ = "scan"
-    __table_args__ = (UniqueConstraint("study_id", "digest_sha256"), _NEVER_REUSE_IDS)
+    __table_args__ = (UniqueConstraint("study_id", "digest_sha256"), NEVER_REUSE_IDS)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     study_id: Mapped[int] = mapped_column(ForeignKey("study.id", ondelete="CASCADE"))
@@ -160,7 +149,7 @@ class Run(Base):
     """One analysis of a scan: a label map, the numbers measured in it and what made them (RunManifest)."""
 
     __tablename__ = "run"
-    __table_args__ = (UniqueConstraint("scan_id", "version"), _one_of("kind", RUN_KINDS), _NEVER_REUSE_IDS)
+    __table_args__ = (UniqueConstraint("scan_id", "version"), _one_of("kind", RUN_KINDS), NEVER_REUSE_IDS)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     scan_id: Mapped[int] = mapped_column(ForeignKey("scan.id", ondelete="CASCADE"))
@@ -201,7 +190,7 @@ class Measurement(Base):
         CheckConstraint("(value IS NULL) = (status = 'missing')", name="value_or_missing"),
         # holds all that the cohort page asks of a measurement, so that the table itself is not read
         Index(None, "region", "metric", "extent", "side", "run_id", "value", "status"),
-        _NEVER_REUSE_IDS,
+        NEVER_REUSE_IDS,
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -222,7 +211,7 @@ class Review(Base):
     """What a person said of a run; rows are added, never changed. The last decision that is no comment counts."""
 
     __tablename__ = "review"
-    __table_args__ = (_one_of("decision", DECISIONS), _NEVER_REUSE_IDS)
+    __table_args__ = (_one_of("decision", DECISIONS), NEVER_REUSE_IDS)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     run_id: Mapped[int] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"), index=True)
@@ -252,7 +241,7 @@ class Job(Base):
             unique=True,
             sqlite_where=text("status IN ('queued', 'running')"),
         ),
-        _NEVER_REUSE_IDS,
+        NEVER_REUSE_IDS,
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -283,7 +272,7 @@ class DataRevision(Base):
     """
 
     __tablename__ = "data_revision"
-    __table_args__ = (CheckConstraint("id = 1", name="single_row"), _NEVER_REUSE_IDS)
+    __table_args__ = (CheckConstraint("id = 1", name="single_row"), NEVER_REUSE_IDS)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     number: Mapped[int] = mapped_column(default=0)

@@ -70,11 +70,12 @@ def _person_and_visit() -> tuple[ColumnElement[Any], ...]:
         Visit.gait_speed_m_s.label("gait_speed_m_s"),
         Visit.knee_extension_torque_nm.label("knee_extension_torque_nm"),
         Scan.id.label("scan_id"),
-        _scan_code(),
+        scan_code(),
     )
 
 
-def _scan_code() -> Label[str]:
+def scan_code() -> Label[str]:
+    """The scan's name in CSV files."""
     return (literal("ct_") + func.substr(Scan.digest_sha256, 1, SCAN_ID_DIGITS)).label("scan")
 
 
@@ -215,7 +216,8 @@ def jobs(*, live_only: bool = False, limit: int = 200) -> Query:
             Subject.code.label("subject"),
             Visit.number.label("visit"),
             Scan.id.label("scan_id"),
-            _scan_code(),
+            scan_code(),
+            Scan.n_slices.label("n_slices"),
             Scan.description.label("description"),
             Run.id.label("run_id"),
             Run.device.label("run_device"),
