@@ -8,7 +8,8 @@ from typing import Any
 import streamlit as st
 
 from db import jobs, queries
-from pages.parts import cache, shell, words
+from db.worker_log import log_of_job
+from pages.parts import cache, shell, time_left, words
 from thighseg_core.errors import DatabaseError
 
 _REFRESH_S = 2.0
@@ -39,12 +40,16 @@ def _board(live_before: bool) -> None:
             label="Upload a scan",
         )
         return
-    _worker(live)
+    _worker(live, board)
     st.subheader("Now", anchor=False)
     if not live:
         st.markdown("Nothing waits and nothing runs.")
+    left = time_left.seconds_left(board, now=datetime.now(UTC))
+    last = max(left.values(), key=lambda seconds: seconds or 0.0, default=None)
+    if len(live) > 1 and last is not None:
+        st.markdown(f"**{len(live)} scans to go**, about {words.duration(last)} in all.")
     for job in live:
-        _live(job)
+        _live(job, left=left[job["job_id"]])
     if failed:
         st.subheader("Failed", anchor=False)
         for job in failed:
@@ -59,11 +64,13 @@ def _board(live_before: bool) -> None:
             st.caption(f"and {len(ended) - _ENDED_SHOWN} older ones")
 
 
-def _worker(live: list[dict[str, Any]]) -> None:
+def _worker(live: list[dict[str, Any]], board: list[dict[str, Any]]) -> None:
     running = cache.worker_is_running()
     if running:
         device = words.device_text(cache.settings().default_device)
-        st.caption(f":material/memory: The worker runs. New scans run on: {device}.")
+        ran_on = next((job["run_device"] for job in board if job["run_device"]), None)
+        before = f" The latest one ran on: {words.device_text(ran_on)}." if ran_on else ""
+        st.caption(f":material/memory: The worker runs. New scans run on: {device}.{before}")
     elif live:
         st.warning(
             "The worker process is not running, so nothing moves. What was uploaded is safe.",
@@ -74,7 +81,7 @@ def _worker(live: list[dict[str, Any]]) -> None:
             st.rerun(scope="app")
 
 
-def _live(job: dict[str, Any]) -> None:
+def _live(job: dict[str, Any], *, left: float | None) -> None:
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{words.plain(words.scan_name(job))}**")
@@ -86,8 +93,13 @@ def _live(job: dict[str, Any]) -> None:
         if job["status"] == "running":
             stage = "stopping" if job["cancel_requested"] else job["stage"] or "starting"
             elapsed = (datetime.now(UTC) - job["started_at"]).total_seconds()
-            st.progress(job["progress"], text=f"{stage} · {job['progress']:.0%} · {words.duration(elapsed)}")
-        st.caption(f"{job['model']} · {words.device_text(job['device'])} · queued {words.ago(job['created_at'])}")
+            rest = f" · about {words.duration(left)} left" if left is not None and not job["cancel_requested"] else ""
+            st.progress(job["progress"], text=f"{stage} · {job['progress']:.0%} · {words.duration(elapsed)}{rest}")
+        facts = [job["model"], words.device_text(job["device"]), f"{job['n_slices']} slices"]
+        facts.append(f"queued {words.ago(job['created_at'])}")
+        if job["status"] == "queued" and left is not None:
+            facts.append(f"done in about {words.duration(left)}")
+        st.caption(" · ".join(facts))
 
 
 def _failed(job: dict[str, Any]) -> None:
@@ -100,6 +112,10 @@ def _failed(job: dict[str, Any]) -> None:
         st.markdown(shell.sentence(job["error"] or "The reason was not recorded"))
         when = words.ago(job["finished_at"] or job["created_at"])
         st.caption(f"{job['model']} · {words.device_text(job['device'])} · {when}")
+        log = log_of_job(cache.settings(), job["job_id"])
+        if log:
+            with st.expander("The worker's log of this job", icon=":material/notes:"):
+                st.code(log, language=None, wrap_lines=True)
 
 
 def _ended(job: dict[str, Any]) -> None:
