@@ -73,6 +73,15 @@ def test_too_few_persons_say_so_and_give_no_number() -> None:
     assert "4 pairs of 2 persons" in found.reason
 
 
+def test_two_thighs_of_five_persons_have_numbers_and_no_interval() -> None:
+    table = ratings(7, n=10)
+    found = agreement(table[:, 0], table[:, 1], unit="cm3", persons=[str(n // 2) for n in range(10)])
+    assert found.icc_a1 is not None
+    assert found.icc_a1.low is None
+    assert found.absolute is not None
+    assert found.absolute.upper.high is None
+
+
 def test_equal_values_of_all_persons_have_no_icc() -> None:
     found = agreement([5.0] * 4, [5.0] * 4, unit="cm3")
     assert found.icc_a1 is None

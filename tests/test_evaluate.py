@@ -125,7 +125,7 @@ def test_statistics_of_a_structure_by_hand() -> None:
     assert found["hd95_mm"] == pytest.approx(3.0)  # of the two that have one
     assert found["area_error_percent"] == pytest.approx((10 + 10 + 10 - 100) / 4)
     assert found["bias"] == pytest.approx((1 + 2 + 3 - 40) / 4)
-    assert found["dice_mean_low"] < 0.6 < found["dice_mean_high"]
+    assert found["dice_mean_low"] is None  # of four patients only
 
 
 def test_all_levels_hold_the_shaft_and_the_rest_and_a_sex_needs_three_patients() -> None:
@@ -144,6 +144,11 @@ def test_exact_prediction_agrees_fully_and_the_summary_is_plain_json() -> None:
     facts = json.loads(json.dumps(summary))["shaft"]["extensor"]
     assert facts["icc_a1"] == 1
     assert facts["loa_lower_percent"] == facts["loa_upper_percent"] == 0
+
+
+def test_six_patients_have_an_interval_of_the_mean() -> None:
+    found = of_structure(_table([0.9, 0.8, 0.7, 0.6, 0.9, 0.8], [10.0, 20.0, 30.0, 40.0, 50.0, 60.0]))
+    assert found["dice_mean_low"] < 4.7 / 6 < found["dice_mean_high"]
 
 
 def test_two_patients_have_overlap_and_no_interval() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thighseg_core.bland_altman import SCALES, BlandAltman, bland_altman
-from thighseg_core.cluster_bootstrap import cluster_rows, percentile_interval, resampled_sums
+from thighseg_core.cluster_bootstrap import FEWEST_PERSONS, cluster_rows, percentile_interval, resampled_sums
 from thighseg_core.errors import InputError
 from thighseg_core.reliability import (
     FEWEST_SUBJECTS,
@@ -27,7 +27,7 @@ class Agreement:
     """Agreement of `n` pairs from `n_persons` persons, in `unit`. What cannot be had is None.
 
     icc_a1, icc_c1: absolute agreement and consistency of a single rating. Their intervals are those of McGraw and Wong,
-        or come from resampling persons where a person has several pairs.
+        or come from resampling persons where a person has several pairs (None below six persons).
     absolute, percent, log: Bland-Altman on each scale; percent and log only of values above 0.
     sem, sdc95, within_sd, repeatability: in `unit`. rms_cv_percent: in percent of the mean.
     reason: why there is nothing, in words; else empty.
@@ -109,6 +109,9 @@ def _coefficients(
     if rows is None:
         return found
 
+    if len(rows) < FEWEST_PERSONS:
+        first, second = (Interval(one.value, None, None) for one in found)
+        return first, second
     draws = np.column_stack(_from_sums(resampled_sums(_pair_sums(table, rows))))
     low, high = percentile_interval(draws)
     first, second = (Interval(one.value, float(low[n]), float(high[n])) for n, one in enumerate(found))

@@ -3,7 +3,7 @@
 Bland and Altman 1999, Stat Methods Med Res 8:135-160. Intervals of the limits are the exact ones of Carkeet 2015, Optom
 Vis Sci 92:e71-e80 (non-central t). Two thighs of one person are not independent: with `clusters` the variance of
 the differences is that of repeated measurements (Bland and Altman 2007, J Biopharm Stat 17:571-582) and all
-intervals come from resampling persons.
+intervals come from resampling persons (none below six persons).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from thighseg_core.cluster_bootstrap import cluster_rows, percentile_interval, resampled_sums
+from thighseg_core.cluster_bootstrap import FEWEST_PERSONS, cluster_rows, percentile_interval, resampled_sums
 from thighseg_core.errors import InputError
 from thighseg_core.reliability import FEWEST_SUBJECTS, Interval
 
@@ -190,15 +190,17 @@ def _clustered(
 ) -> tuple[Interval, Interval, Interval, Interval | None]:
     centred, centred_x = difference - difference.mean(), middle - middle.mean()
     per_person = _person_sums(centred, centred_x, rows)
+    slope = float(_slope(per_person.sum(axis=0)[None, :])[0])
+    sloped = bool(np.ptp(middle) > 0)
+    if len(rows) < FEWEST_PERSONS:
+        bias, lower, upper = (Interval(value, None, None) for value in values)
+        return bias, lower, upper, Interval(slope, None, None) if sloped else None
     draws = resampled_sums(per_person)
     mean, sd = draws[:, 3] / draws[:, 1] + difference.mean(), _clustered_sd(draws)
     found = np.column_stack([mean, mean - LIMIT_SD * sd, mean + LIMIT_SD * sd, _slope(draws)])
     low, high = percentile_interval(found, confidence=confidence)
     bias, lower, upper = (Interval(value, float(low[n]), float(high[n])) for n, value in enumerate(values))
-    if not np.ptp(middle) > 0:
-        return bias, lower, upper, None
-    slope = float(_slope(per_person.sum(axis=0)[None, :])[0])
-    return bias, lower, upper, Interval(slope, float(low[3]), float(high[3]))
+    return bias, lower, upper, Interval(slope, float(low[3]), float(high[3])) if sloped else None
 
 
 def _slope(sums: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 REPEATS = 2000
 SEED = 20261122  # the same data give the same interval
+FEWEST_PERSONS = 6  # our convention: fewer cannot be drawn again in enough ways, so there is no interval
 
 
 def cluster_rows(clusters: Sequence[str] | NDArray[np.object_]) -> list[NDArray[np.intp]]:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from thighseg_core.agreement import Agreement, agreement
-from thighseg_core.cluster_bootstrap import cluster_rows, percentile_interval, resampled_sums
+from thighseg_core.cluster_bootstrap import FEWEST_PERSONS, cluster_rows, percentile_interval, resampled_sums
 from thighseg_core.reliability import Interval
 
 STRUCTURES = ("extensor", "flexor", "adductor", "sartorius", "total", "intermuscular", "subcutaneous", "femur")
@@ -89,10 +89,10 @@ def size_agreement(scores: pd.DataFrame) -> Agreement:
 
 
 def mean_with_interval(values: pd.Series, persons: pd.Series) -> Interval:
-    """Mean over rows with the interval from resampling persons; no interval for fewer than three persons."""
+    """Mean over rows with the interval from resampling persons; no interval for fewer than six persons."""
     rows = cluster_rows(list(persons))
     array = values.to_numpy(dtype=np.float64)
-    if len(rows) < 3:
+    if len(rows) < FEWEST_PERSONS:
         return Interval(float(array.mean()), None, None)
     draws = resampled_sums(np.array([(len(own), array[own].sum()) for own in rows]))
     low, high = percentile_interval(draws[:, 1:] / draws[:, :1])
