@@ -10,7 +10,7 @@ from db.entry import Entry
 from db.models import Job, Measurement, Run, Scan, Study, Visit
 from db.people import place_visit
 
-UNIT = {"volume": "cm3", "attenuation": "HU"}
+UNIT = {"volume": "cm3", "attenuation": "HU", "lean_attenuation": "HU"}
 
 
 def add_visit(
