@@ -17,7 +17,7 @@ from db.engine import Database
 from db.models import Review, Run
 from db.settings import Settings
 
-SECTIONS = ("distribution", "size", "composition", "function", "change")
+SECTIONS = ("distribution", "size", "scores", "composition", "function", "change")
 
 
 def control(app: AppTest, key: str) -> Any:

@@ -20,7 +20,7 @@ from db.storage import load_label_map, load_volume
 from db.supervisor import ensure_worker_running, worker_pid
 from db.uploads import open_uploads
 from pages.parts import batch, picture, viewer_facts
-from pages.parts.change_picture import AreaChange, change_rgb, level_at
+from pages.parts.change_picture import AreaChange, change_rgb, enlarged, level_at
 from pages.parts.inspection import Progress, Reading, inspect_upload
 from pages.parts.picture import Look
 from thighseg_core.checkpoint import ModelCard, available_models, read_card
@@ -201,6 +201,7 @@ def subjects(revision: int) -> list[queries.Row]:
 def change_picture(
     before: tuple[str, str, float], after: tuple[str, str, float], classes: tuple[str, ...]
 ) -> tuple[NDArray[np.uint8], tuple[AreaChange, ...]]:
-    """`change_picture.change_rgb` of two visits, each (storage path, label map path, z in mm)."""
+    """`change_picture.change_rgb` of two visits, cut and enlarged, each (storage path, label map path, z in mm)."""
     levels = [level_at(volume(path), label_map(labels, path), z_mm) for path, labels, z_mm in (before, after)]
-    return change_rgb(levels[0], levels[1], classes=classes)
+    picture_rgb, areas = change_rgb(levels[0], levels[1], classes=classes)
+    return enlarged(picture_rgb, levels[1]), areas

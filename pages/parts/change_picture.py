@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from scipy import ndimage
 
 from thighseg_core.axial import axial_view
@@ -17,6 +18,8 @@ from thighseg_core.volume import CTVolume
 # Told apart with any colour vision and on grey; no muscle group has them.
 LOST, GAINED = "#FFB000", "#B58CFF"
 _OPACITY = 0.75
+_MARGIN_MM = 15.0
+_PX_PER_MM = 3.0  # of the picture on the page
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +100,20 @@ def change_rgb(
         mixed = picture[mask] * (1 - _OPACITY) + np.array(rgb(colour)) * _OPACITY
         picture[mask] = np.rint(mixed).astype(np.uint8)
     return picture, tuple(areas)
+
+
+def enlarged(rgb_2d: NDArray[np.uint8], level: Level) -> NDArray[np.uint8]:
+    """The picture cut to what is labelled on the slice, with square millimetres, large enough to be read."""
+    rows, columns = np.nonzero(level.labels)
+    if not len(rows):
+        return rgb_2d
+    down, across = round(_MARGIN_MM / level.row_mm), round(_MARGIN_MM / level.column_mm)
+    part = rgb_2d[
+        max(rows.min() - down, 0) : rows.max() + down + 1, max(columns.min() - across, 0) : columns.max() + across + 1
+    ]
+    height, width = part.shape[0] * level.row_mm * _PX_PER_MM, part.shape[1] * level.column_mm * _PX_PER_MM
+    size = (max(1, round(width)), max(1, round(height)))
+    return np.asarray(Image.fromarray(part).resize(size, Image.Resampling.BILINEAR))
 
 
 def _laid_on(mask: NDArray[np.bool_], before: Level, after: Level, side: str) -> NDArray[np.bool_] | None:

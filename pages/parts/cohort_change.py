@@ -94,7 +94,7 @@ def _table(pairs: pd.DataFrame, unit: str) -> None:
         rows = rows.assign(
             visits=[f"{one} → {two}" for one, two in zip(rows["from_visit"], rows["to_visit"], strict=True)],
             same_coverage=rows["same_coverage"].map({True: "same", False: "DIFFERENT"}),
-            exceeds_sdc95=rows["exceeds_sdc95"].map({True: "yes", False: "no"}),
+            exceeds_sdc95=rows["exceeds_sdc95"].map({True: "yes", False: "no"}).fillna("–"),
         )
         chosen = st.dataframe(
             rows[list(_SHOWN)],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as StillFitting
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 import streamlit as st
@@ -14,6 +14,7 @@ from pages.parts import balance, cache, cohort, distributions, strength, traject
 from pages.parts.cohort_filters import Filters
 from pages.parts.cohort_values import Measure, divisor, joined
 from pages.parts.figure_card import card
+from thighseg_core.cohort_statistics.centiles import CentileCurves, centile_curves
 from thighseg_core.cohort_statistics.trend import Trend, fit_trend
 from thighseg_core.errors import InputError
 from thighseg_core.metrics import METRICS
@@ -47,7 +48,7 @@ class Cohort:
     def for_statistics(self, values: pd.DataFrame) -> pd.DataFrame:
         """The frame as `thighseg_core.cohort_statistics` takes it: one measure, its names on every row."""
         measure = self.measure
-        text = {name: values[name].astype(str) for name in ("study", "sex")}
+        text = {name: values[name].astype(str) for name in ("study", "sex", "hu_preset")}
         return values.assign(
             **text, region=measure.region, side=measure.side, extent=measure.extent, metric=measure.metric,
             unit=measure.unit,
@@ -65,10 +66,54 @@ def by_sex_and_age(selection: Cohort, values: pd.DataFrame) -> None:
             with st.container(border=True):
                 st.markdown("**By age**: no age is recorded for these scans, so there is nothing to draw.")
         else:
-            card(distributions.by_age(values, measure, filters=said), key="by-age")
+            _by_age(selection, values)
     with st.container(border=True):
         st.markdown(f"**Summary**, {measure.unit}")
         st.table(_summary(values), border="horizontal")
+
+
+def _by_age(selection: Cohort, values: pd.DataFrame) -> None:
+    """Value by age with centile curves where there are enough subjects; the curves are fitted apart and kept."""
+    future = cache.fitted(selection.key("centiles"), lambda: centile_curves(selection.for_statistics(values)))
+    waiting = not _done(future)
+
+    @st.fragment(run_every="1s" if waiting else None)
+    def draw() -> None:
+        if waiting and future.done():
+            st.rerun()
+        curves, note = _centiles(future)
+        drawing = distributions.by_age(
+            values,
+            selection.measure,
+            centiles=None if curves is None else curves.curves,
+            centile_method="" if curves is None else curves.method,
+            filters=selection.filters.words(),
+        )
+        notes = (*(curves.notes if curves else ()), *([note] if note else []))
+        card(replace(drawing, notes=tuple(words.plain(note) for note in notes)), key="by-age")
+
+    draw()
+
+
+def _centiles(future: Future[object]) -> tuple[CentileCurves | None, str]:
+    """The fitted curves, or a sentence that says why there are none (yet)."""
+    if not future.done():
+        return None, "Centile curves are being fitted; they appear by themselves."
+    try:
+        found = future.result()
+    except InputError as error:
+        return None, f"No centile curves: {error}."
+    assert isinstance(found, CentileCurves)
+    return found, ""
+
+
+def _done(future: Future[object]) -> bool:
+    """Whether a model is there, after a moment's patience."""
+    try:
+        future.exception(timeout=_PATIENCE_S)
+    except StillFitting:
+        return False
+    return True
 
 
 def _summary(values: pd.DataFrame) -> list[dict[str, str]]:
@@ -193,46 +238,38 @@ def strength_and_gait(selection: Cohort, values: pd.DataFrame) -> None:
             card(drawing, key=f"function-{function}")
 
 
-def trend_of(selection: Cohort, values: pd.DataFrame) -> tuple[Trend | None, str]:
-    """The mixed model of this measure, and a sentence when there is none (yet). Fitted in a thread, kept."""
+def draw_trajectories(selection: Cohort, values: pd.DataFrame) -> None:
+    """The lines of subjects with the mixed model's mean; draws again by itself when the model is there."""
 
     def fit() -> object:
         table = selection.for_statistics(values)
         two = {"female", "male"} <= set(table["sex"])
         return fit_trend(table, covariates=("sex",) if two else ())
 
-    future: Future[object] = cache.fitted(selection.key("trend"), fit)
-    try:
-        found = future.result(timeout=_PATIENCE_S)
-    except StillFitting:
-        return None, "fitting"
-    except InputError as error:
-        return None, str(error)
-    assert isinstance(found, Trend)
-    return found, ""
-
-
-def draw_trajectories(selection: Cohort, values: pd.DataFrame) -> None:
-    """The lines of subjects with the model's mean; draws again by itself until the model is there."""
-    trend, why_not = trend_of(selection, values)
-    waiting = why_not == "fitting"
+    future = cache.fitted(selection.key("trend"), fit)
+    waiting = not _done(future)
 
     @st.fragment(run_every="1s" if waiting else None)
     def draw() -> None:
-        found, reason = trend_of(selection, values)
-        if waiting and reason != "fitting":
+        if waiting and future.done():
             st.rerun()
+        trend, note = _trend(future)
         drawing = trajectories.spaghetti(
-            trajectories.with_years(values), selection.measure, trend=found, filters=selection.filters.words()
+            trajectories.with_years(values), selection.measure, trend=trend, filters=selection.filters.words()
         )
-        card(drawing, key="over-time")
-        if reason == "fitting":
-            st.caption("The mixed model is being fitted; its line appears by itself.")
-        elif reason:
-            st.caption(f"No trend: {words.plain(reason)}.")
-        if found is not None:
-            for note in found.notes:
-                st.caption(words.plain(note))
+        notes = (*(trend.notes if trend else ()), *([note] if note else []))
+        card(replace(drawing, notes=tuple(words.plain(text) for text in notes)), key="over-time")
 
-    del trend
     draw()
+
+
+def _trend(future: Future[object]) -> tuple[Trend | None, str]:
+    """The fitted trend, or a sentence that says why there is none (yet)."""
+    if not future.done():
+        return None, "The mixed model is being fitted; its line appears by itself."
+    try:
+        found = future.result()
+    except InputError as error:
+        return None, f"No trend: {error}."
+    assert isinstance(found, Trend)
+    return found, ""

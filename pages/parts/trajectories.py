@@ -101,9 +101,14 @@ def change_since_first(
         rows = shown[shown["sex"] == sex]
         marks.append(points_of(rows, rows[x], rows["percent_of_mean"], sex=sex, colour=measure.colour))
     ticks = () if dated else tuple((float(v), f"visit {v}") for v in sorted({int(v) for v in known["visit"]}))
+    limits = (0.0, 1.05 * float(known["years"].max())) if dated else None
     return Drawing(
         title="Change since the first visit",
-        x=Axis(_YEARS if dated else _VISIT, ticks=ticks),
+        x=Axis(
+            _YEARS if dated else _VISIT,
+            ticks=ticks,
+            limits=(0.0, 1.05 * float(known["years"].max())) if dated else None,
+        ),
         y=Axis("Change (% of the mean of both visits)"),
         marks=tuple(marks),
         caption=f"{measure.name}, {measure.extent_words}: change since the subject's first visit in percent of the "

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from db import cohort as database_cohort
-from pages.parts import cache, cohort, cohort_change, cohort_sections, shell, words
+from pages.parts import cache, cohort, cohort_change, cohort_scores, cohort_sections, shell, words
 from pages.parts.cohort_choices import ask_filters, ask_measure
 from pages.parts.cohort_sections import Cohort
 from thighseg_core.metrics import METRICS, REGION_DESCRIPTIONS
@@ -16,6 +16,7 @@ from thighseg_core.metrics import METRICS, REGION_DESCRIPTIONS
 _SECTIONS: dict[str, tuple[str, Callable[[Cohort, pd.DataFrame], None]]] = {
     "distribution": ("Sex and age", cohort_sections.by_sex_and_age),
     "size": ("Size and attenuation", cohort_sections.size_and_attenuation),
+    "scores": ("z- and T-scores", cohort_scores.scores),
     "composition": ("Composition and balance", cohort_sections.composition_and_balance),
     "function": ("Strength and gait", cohort_sections.strength_and_gait),
     "change": ("Change", cohort_change.change),

@@ -253,10 +253,13 @@ class _Page:
         if table.empty:
             st.markdown("No value of this side in this extent.")
             return
+        visits = [f"Visit {scan['visit']}" for scan in self.done]
         st.dataframe(
             _readable(table),
             hide_index=True,
+            height="content",
             column_config={
+                **{name: st.column_config.NumberColumn(format="%.1f") for name in visits},
                 "Change": st.column_config.NumberColumn(format="%+.1f"),
                 "%": st.column_config.NumberColumn(format="%+.1f", help="From the first to the last visit."),
             },
