@@ -104,11 +104,7 @@ def change_since_first(
     limits = (0.0, 1.05 * float(known["years"].max())) if dated else None
     return Drawing(
         title="Change since the first visit",
-        x=Axis(
-            _YEARS if dated else _VISIT,
-            ticks=ticks,
-            limits=(0.0, 1.05 * float(known["years"].max())) if dated else None,
-        ),
+        x=Axis(_YEARS if dated else _VISIT, ticks=ticks, limits=limits),
         y=Axis("Change (% of the mean of both visits)"),
         marks=tuple(marks),
         caption=f"{measure.name}, {measure.extent_words}: change since the subject's first visit in percent of the "
