@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from leg_phantom import PAIR, Leg, grid, truth
 
-from thighseg_core.labels import CLASS_INDEX, LABELS, class_of_label
+from thighseg_core.labels import CLASS_INDEX, LABELS, class_of_label, label_value
 from thighseg_core.legs import find_legs
 
 EXTENSOR, FEMUR, ADDUCTOR = (CLASS_INDEX[name] for name in ("extensor", "femur", "adductor"))
@@ -108,6 +108,20 @@ def test_a_sliver_of_skin_and_fat_beyond_air_is_another_leg_as_well():
     assert set(np.unique(labels[_of_side(labels, "right")])) == {16}  # subcutaneous only
     assert found.count == 2
     assert min(_agree(labels, found.numbers)) == 1.0
+
+
+def test_the_other_legs_number_does_not_creep_along_the_skin_where_air_is_between():
+    geometry = grid((12, 90, 90))
+    labels = truth(geometry, (Leg("left", 45.0), Leg("right", -110.0))).labels.copy()
+    left = _of_side(labels, "left")
+    fat_inside = left & (np.arange(90) < 55)[None, None, :]  # the inner third of the left leg is fat alone
+    labels[fat_inside] = label_value("subcutaneous", "left")
+    classes, body = class_of_label()[labels], labels > 0
+    bridge = np.s_[8:, 35:55, 15:40]  # skin on skin in the upper slices
+    body[bridge] = True
+    found = find_legs(classes, body, spacing_mm=geometry.spacing_mm)
+    assert found.count == 2
+    assert min(_agree(labels[:8], found.numbers[:8])) == 1.0
 
 
 def test_legs_joined_by_the_pelvis_are_told_apart_below_the_crotch():

@@ -18,6 +18,8 @@ from thighseg_core.labels import CLASS_INDEX
 
 _COARSE_MM = 3.0
 _CORE_CLASSES = ("extensor", "flexor", "adductor", "sartorius", "femur", "intermuscular")
+_MUSCLE_AND_FEMUR = ("extensor", "flexor", "adductor", "sartorius", "femur")
+_OWNER_SHARE = 0.98  # of the muscle and femur of a piece that air surrounds: the whole piece is of that leg
 _BRIDGE_MM = 6.0  # contact between two cores up to twice this thickness is cut
 _SMALLEST_CORE_CM3 = 2.0  # a smaller core is no second leg
 _SMALLEST_FEMUR_CM2 = 1.0  # on one slice
@@ -67,6 +69,8 @@ def find_legs(
         nearest = np.minimum(np.arange(classes.shape[axis]) // step, numbers.shape[axis] - 1)
         numbers = numbers.take(nearest, axis=axis)
     numbers = _fill_edges(numbers, body)
+    if numbers.max() > 1:
+        _unite_by_air(numbers, np.isin(classes, [CLASS_INDEX[name] for name in _MUSCLE_AND_FEMUR]), body)
     return Legs(numbers=numbers, count=int(numbers.max()))
 
 
@@ -233,3 +237,18 @@ def _fill_edges(numbers: NDArray[np.uint8], body: NDArray[np.bool_]) -> NDArray[
         largest = ndimage.maximum_filter(numbers, size=(1, 3, 3))
         numbers[missing] = largest[missing]
     return numbers
+
+
+def _unite_by_air(numbers: NDArray[np.uint8], core: NDArray[np.bool_], body: NDArray[np.bool_]) -> None:
+    """Pieces of a slice that air surrounds and whose muscle is of one leg go to it whole, in place: where legs touch on
+    another slice, the number of one could creep along the skin of the other."""
+    for number, muscle, inside in zip(numbers, core, body, strict=True):
+        if not (number == 1).any() or not (number == 2).any():
+            continue
+        pieces, n_pieces = ndimage.label(inside)
+        held = np.stack([np.bincount(pieces[muscle & (number == n)], minlength=n_pieces + 1) for n in (1, 2)])
+        total = held.sum(axis=0)
+        for n in (1, 2):
+            owned = (total > 0) & (held[n - 1] >= _OWNER_SHARE * total)
+            owned[0] = False
+            number[owned[pieces]] = n
