@@ -7,9 +7,16 @@ import pandas as pd
 import pytest
 from cohort_frames import MEASURE
 
-from thighseg_core.cohort_statistics.reference import REQUIRED, load_reference, shipped_references, young_reference
+from thighseg_core.cohort_statistics.reference import (
+    REQUIRED,
+    hu_range_of,
+    load_reference,
+    shipped_references,
+    young_reference,
+)
 from thighseg_core.cohort_statistics.scores import COLUMNS, reference_scores
 from thighseg_core.errors import InputError
+from thighseg_core.metrics import METRICS
 
 LINE = {
     "region": "extensor", "metric": "lean_volume", "unit": "cm3", "site": "femur_20_80", "side_basis": "one_thigh",
@@ -140,3 +147,12 @@ def test_nineteen_young_are_no_reference_and_a_second_visit_is_no_second_person(
     again = values(subject_id=0, scan_id=50, visit=2, age_years=31.0, value=1.0)
     with pytest.raises(InputError, match="no sex has 20 subjects"):
         young_reference(pd.concat([young, again]))
+
+
+def test_every_metric_that_a_preset_changes_is_known_to_depend_on_its_range() -> None:
+    """By their names: lean, fat, low- and normal-attenuation metrics depend on a range, sizes of whole masks do not."""
+    for name in METRICS:
+        depends = name.startswith(("lean_", "eroded_", "intramuscular_fat_", "imat_", "fat_", "low_", "normal_"))
+        assert (hu_range_of(name, hu_preset="long_dennis_150") is not None) == depends, name
+    assert hu_range_of("imat_csa", hu_preset="long_dennis_150") == (-190, -30)
+    assert hu_range_of("low_attenuation_csa", hu_preset="nama_lama") == (-29, 29)

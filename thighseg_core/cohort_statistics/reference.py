@@ -30,11 +30,20 @@ _SHIPPED = Path(__file__).parent / "reference_tables"
 _RANGE_OF = {
     "lean_volume": "lean",
     "lean_attenuation": "lean",
+    "lean_volume_asymmetry": "lean",
     "lean_csa": "lean",
+    "eroded_attenuation": "lean",
     "intramuscular_fat_volume": "fat",
-    "low_attenuation_volume": "low",
-    "normal_attenuation_volume": "normal",
+    "intramuscular_fat_percent": "fat",
+    "intramuscular_fat_csa": "fat",
+    "imat_volume": "fat",
+    "imat_csa": "fat",
     "fat_volume": "fat",
+    "fat_csa": "fat",
+    "low_attenuation_volume": "low",
+    "low_attenuation_csa": "low",
+    "normal_attenuation_volume": "normal",
+    "normal_attenuation_csa": "normal",
 }
 
 
