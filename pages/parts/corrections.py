@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from db.record import record_correction
 from pages.parts import cache, shell, words
-from thighseg_core.errors import ThighSegError
+from thighseg_core.errors import InputError, ThighSegError
+from thighseg_core.geometry import Geometry
+from thighseg_core.labels import LabelMap
+from thighseg_core.segments import IGNORE, as_label_map, suggested
+from thighseg_core.segments_reading import read_segments
 
 Row = dict[str, Any]
 
@@ -76,3 +83,49 @@ def what_changed(scan: Row, run: Row, runs: Sequence[Row]) -> None:
                 ),
             },
         )
+
+
+def upload(scan: Row, run: Row) -> None:
+    """Take a label map corrected in another program, as a new version by the person named."""
+    with st.form(f"upload-{run['run_id']}", border=False):
+        file = st.file_uploader(
+            "Corrected labels",
+            help="NIfTI, NRRD (3D Slicer's .seg.nrrd) or DICOM SEG, drawn on this very scan. Segments are known by "
+            "their names (Extensor left) or, in NIfTI, by the label values of docs/numbers.md.",
+        )
+        author = st.text_input("Corrected by", value=st.session_state.get("reviewer", ""), max_chars=200)
+        if not st.form_submit_button("Store as a new version", icon=":material/upload:"):
+            return
+    if file is None:
+        st.warning("Choose a file first.", icon=":material/warning:")
+        return
+    try:
+        with st.spinner("Measuring the corrected labels"):
+            label_map = read_corrected(file.getvalue(), like=cache.volume(scan["storage_path"]).geometry)
+            record_correction(cache.database(), cache.settings(), label_map, parent_id=run["run_id"], author=author)
+    except ThighSegError as error:
+        shell.cannot("The correction was not stored", error)
+        return
+    st.session_state["reviewer"] = author.strip()
+    st.toast("The correction is stored as a new version and measured.", icon=":material/check:")
+    st.rerun()
+
+
+def read_corrected(content: bytes, *, like: Geometry) -> LabelMap:
+    """The label map in a file of another program, on the grid of its scan.
+
+    Raises InputError subclasses when it is damaged, lies on another grid, or has a segment that is none of ours.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        suffix = ".nii.gz" if content[:2] == b"\x1f\x8b" else ".nii" if content[344:347] == b"n+1" else ".nrrd"
+        path = Path(folder) / f"corrected{suffix}"
+        path.write_bytes(content)
+        segments = read_segments(path, like=like)
+    assigned = suggested(segments)
+    unknown = [segments.names.get(value) or str(value) for value, label in assigned.items() if label == IGNORE]
+    if unknown:
+        raise InputError(
+            f"the file has segments that are none of ThighSeg's: {', '.join(unknown[:8])}; name them like "
+            "'Extensor left', or export the labels with the values of docs/numbers.md"
+        )
+    return as_label_map(segments, assigned)

@@ -24,9 +24,12 @@ ENTRIES = (
     Entry("upload", "Upload", "upload", "Scans"),
     Entry("queue", "Queue", "pending_actions", "Scans"),
     Entry("viewer", "Viewer", "radiology", "Scans"),
+    Entry("review", "Review", "rate_review", "Scans"),
     Entry("cohort", "Cohort", "groups", "Study"),
     Entry("subject", "Subject", "person", "Study"),
+    Entry("agreement", "Agreement", "compare_arrows", "Study"),
     Entry("export", "Export", "download", "Study"),
+    Entry("models", "Models", "model_training", "ThighSeg"),
     Entry("about", "About", "info", "ThighSeg"),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
@@ -20,9 +21,39 @@ _DECISIONS = {
 }
 
 
-def panel(scan: dict[str, Any], run: dict[str, Any]) -> None:
-    """Past reviews of the scan and the form for a new one."""
+def panel(
+    scan: dict[str, Any],
+    run: dict[str, Any],
+    *,
+    blind: bool = False,
+    reviewer: str | None = None,
+    then: Callable[[], None] | None = None,
+) -> None:
+    """Past reviews of the scan and the form for a new one.
+
+    blind: hide what others said. reviewer: who reviews, where the page has asked already. then: called when a review
+    was stored, before the page is drawn again.
+    """
     st.subheader("Review", anchor=False)
+    if not blind:
+        _past(scan)
+    with st.form(f"review-{run['run_id']}", clear_on_submit=False, border=True):
+        decision = st.segmented_control(
+            "Decision", list(_DECISIONS), format_func=_DECISIONS.__getitem__, default="approved", required=True
+        )
+        name = reviewer
+        if name is None:
+            left, right = st.columns([1, 2])
+            name = left.text_input("Your name or initials", value=st.session_state.get("reviewer", ""), max_chars=200)
+        else:
+            right = st.container()
+        comment = right.text_input("Comment", placeholder="optional", max_chars=2000)
+        label = "Save the review" if then is None else "Save and next"
+        if st.form_submit_button(label, icon=":material/check:"):
+            _save(run["run_id"], decision=decision, reviewer=name, comment=comment, blind=blind, then=then)
+
+
+def _past(scan: dict[str, Any]) -> None:
     with cache.database().read() as session:
         past = queries.rows(session, queries.reviews(scan_id=scan["scan_id"]))
     for entry in past:
@@ -33,26 +64,21 @@ def panel(scan: dict[str, Any], run: dict[str, Any]) -> None:
             st.caption(
                 f"{words.plain(entry['reviewer'])}, {words.ago(entry['created_at'])}, version {entry['version']}"
             )
-    with st.form(f"review-{run['run_id']}", clear_on_submit=False, border=True):
-        decision = st.segmented_control(
-            "Decision", list(_DECISIONS), format_func=_DECISIONS.__getitem__, default="approved", required=True
-        )
-        left, right = st.columns([1, 2])
-        reviewer = left.text_input("Your name or initials", value=st.session_state.get("reviewer", ""), max_chars=200)
-        comment = right.text_input("Comment", placeholder="optional", max_chars=2000)
-        if st.form_submit_button("Save the review", icon=":material/check:"):
-            _save(run["run_id"], decision=decision, reviewer=reviewer, comment=comment)
 
 
-def _save(run_id: int, *, decision: str, reviewer: str, comment: str) -> None:
+def _save(
+    run_id: int, *, decision: str, reviewer: str, comment: str, blind: bool, then: Callable[[], None] | None
+) -> None:
     try:
         with cache.database().write() as session:
-            add_review(session, run_id=run_id, decision=decision, reviewer=reviewer, comment=comment)
+            add_review(session, run_id=run_id, decision=decision, reviewer=reviewer, comment=comment, blind=blind)
     except ThighSegError as error:
         shell.cannot("The review was not saved", error)
         return
     st.session_state["reviewer"] = reviewer.strip()
     st.toast("The review is saved.", icon=":material/check:")
+    if then is not None:
+        then()
     st.rerun()
 
 
