@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SHAPE = (9, 40, 48)
 AFFINE = axial_affine(spacing_mm=(5.0, 2.5, 2.0), origin_mm=(-47.0, -50.0, 0.0))
 MUSCLE = (slice(2, 7), slice(8, 24), slice(28, 40))  # 5 x 16 x 12 voxels of 25 mm3: 24 cm3
-FILES = ["labels.nii.gz", "manifest.json", "measurements.csv", "preview.png"]
+FILES = ["histograms.csv", "labels.nii.gz", "manifest.json", "measurements.csv", "preview.png"]
 
 
 def attenuation() -> np.ndarray:

@@ -9,11 +9,13 @@ import pytest
 from PIL import Image
 
 from tests.boxes import DIGEST, boxes
+from tests.whole_femur import legs_scan
 from thighseg_core import results
 from thighseg_core.analyse import EXTERNAL, measure_only
 from thighseg_core.errors import GeometryMismatchError
 from thighseg_core.export import LONG_COLUMNS
-from thighseg_core.labels import LABELS, LabelMap
+from thighseg_core.histogram import HISTOGRAM_COLUMNS
+from thighseg_core.labels import LABELS, LabelMap, label_value
 from thighseg_core.nifti import read_labels
 from thighseg_core.results import write_results
 from thighseg_core.tissue import PRESETS
@@ -50,13 +52,13 @@ def test_progress_is_reported_from_nothing_to_all():
     assert seen == [("measure", 0.0), ("measure", 1.0)]
 
 
-def test_four_files_are_written_and_read_back(tmp_path):
+def test_five_files_are_written_and_read_back(tmp_path):
     volume, label_map = boxes([EXTENSOR_LEFT])
     analysis = measure_only(volume, label_map)
     write_results(analysis, volume, tmp_path / "new" / "series")
     folder = tmp_path / "new" / "series"
     assert sorted(p.name for p in folder.iterdir()) == [
-        "labels.nii.gz", "manifest.json", "measurements.csv", "preview.png",
+        "histograms.csv", "labels.nii.gz", "manifest.json", "measurements.csv", "preview.png",
     ]  # fmt: skip
     stored = nibabel.load(folder / "labels.nii.gz")
     assert stored.get_data_dtype() == np.uint8
@@ -64,7 +66,8 @@ def test_four_files_are_written_and_read_back(tmp_path):
     with (folder / "measurements.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert tuple(rows[0]) == LONG_COLUMNS
-    (volume_row,) = [r for r in rows if (r["region"], r["side"], r["metric"]) == ("extensor", "left", "volume")]
+    wanted = ("extensor", "left", "full", "volume")
+    (volume_row,) = [r for r in rows if (r["region"], r["side"], r["extent"], r["metric"]) == wanted]
     assert float(volume_row["value"]) == pytest.approx(0.336)
     assert volume_row["scan_id"] == "ct_0123456789ab"
     assert volume_row["model_version"] == "NA"
@@ -87,6 +90,32 @@ def test_the_manifest_names_the_labels_the_run_the_series_and_the_flags(tmp_path
     assert manifest["seconds"]["measure"] >= 0
 
 
+def test_the_histograms_are_written_with_the_attenuation_that_occurs(tmp_path):
+    fat = (1, -100, (slice(5, 6), slice(6, 10), slice(10, 12)))
+    volume, label_map = boxes([EXTENSOR_LEFT, fat])  # 84 voxels of 50 HU, 8 of -100 HU, 4 mm3 each
+    write_results(measure_only(volume, label_map), volume, tmp_path)
+    with (tmp_path / "histograms.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == HISTOGRAM_COLUMNS
+    assert [(r["region"], r["side"], r["extent"]) for r in rows] == [("extensor", "left", "full")] * 2
+    assert [(r["attenuation_hu"], r["voxels"], float(r["volume_mm3"])) for r in rows] == [
+        ("-100", "8", 32.0),
+        ("50", "84", 336.0),
+    ]
+
+
+def test_the_manifest_has_the_landmarks_or_why_there_are_none(tmp_path):
+    volume, label_map = legs_scan(spacing_mm=(6.0, 3.0, 3.0), z_mm=(-40.0, 470.0))
+    labels = np.where(label_map.labels == label_value("femur", "right"), 0, label_map.labels).astype(np.uint8)
+    write_results(measure_only(volume, LabelMap(labels, label_map.geometry)), volume, tmp_path)
+    legs = json.loads((tmp_path / "manifest.json").read_text(encoding="utf-8"))["landmarks"]
+    assert legs["left"]["femur_length_mm"] == pytest.approx(430.0, abs=4)
+    assert legs["left"]["points"]["femoral_head_top"]["lps_mm"] == pytest.approx([90.0, 0.0, 430.0], abs=3)
+    assert len(legs["left"]["slice_level"]) == 85
+    assert legs["right"]["slice_level"] == [None] * 85
+    assert legs["right"]["femur_length_reason"] == "no femur labelled on the right"
+
+
 def test_a_failure_leaves_no_manifest_and_no_half_file(tmp_path, monkeypatch):
     volume, label_map = boxes([EXTENSOR_LEFT])
     analysis = measure_only(volume, label_map)
@@ -98,4 +127,6 @@ def test_a_failure_leaves_no_manifest_and_no_half_file(tmp_path, monkeypatch):
     monkeypatch.setattr(results, "preview", full_disk)
     with pytest.raises(OSError, match="space"):
         write_results(analysis, volume, tmp_path)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["labels.nii.gz", "measurements.csv", "preview.png"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "histograms.csv", "labels.nii.gz", "measurements.csv", "preview.png",
+    ]  # fmt: skip

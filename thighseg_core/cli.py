@@ -213,6 +213,7 @@ def _parser() -> argparse.ArgumentParser:
             type=Path,
             required=True,
             metavar="DIR",
-            help="results go to DIR/<series>/: labels.nii.gz, measurements.csv, manifest.json, preview.png",
+            help="results go to DIR/<series>/: labels.nii.gz, measurements.csv, histograms.csv, manifest.json, "
+            "preview.png",
         )
     return parser

@@ -16,6 +16,17 @@ from thighseg_core.labels import SIDES, label_value
 from thighseg_core.metrics import EXTENT_DESCRIPTIONS, FULL, REGIONS
 from thighseg_core.tissue import Range
 
+# Columns of histograms.csv and what they mean.
+HISTOGRAM_COLUMN_DESCRIPTIONS: dict[str, str] = {
+    "scan_id": "The scan, as in the long table.",
+    "region": "The structure: one class of labels; the total is the sum of its groups.",
+    "side": "The patient's left or right.",
+    "extent": "Over what it was counted, as in the long table.",
+    "attenuation_hu": "Attenuation in whole HU.",
+    "voxels": "Voxels with that attenuation; those of a slice that lies in the extent in part count in part.",
+    "volume_mm3": "The volume of these voxels.",
+}
+HISTOGRAM_COLUMNS = tuple(HISTOGRAM_COLUMN_DESCRIPTIONS)
 _DECIMALS = 6  # parts of slices make parts of voxels
 
 
@@ -80,3 +91,19 @@ def histograms_of(census: Census, stretches: Stretches) -> Iterator[Histogram]:
 def _within(histogram: Histogram, hu: Range) -> float:
     low, high = hu[0] - histogram.lowest_hu, hu[1] - histogram.lowest_hu + 1
     return float(histogram.voxels[max(low, 0) : max(high, 0)].sum())
+
+
+def histogram_rows(histograms: Iterable[Histogram], *, scan_id: str) -> Iterator[dict[str, object]]:
+    """One row of `HISTOGRAM_COLUMNS` for every attenuation that occurs."""
+    for histogram in histograms:
+        for step in np.flatnonzero(histogram.voxels):
+            voxels = float(histogram.voxels[step])
+            yield {
+                "scan_id": scan_id,
+                "region": histogram.region,
+                "side": histogram.side,
+                "extent": histogram.extent,
+                "attenuation_hu": histogram.lowest_hu + int(step),
+                "voxels": int(voxels) if voxels.is_integer() else voxels,
+                "volume_mm3": voxels * histogram.voxel_volume_cm3 * 1000,
+            }

@@ -179,3 +179,26 @@ def _midthigh_z_mm(
     if scale is None or stack.normal[2] < 0.999:
         return None  # on an oblique grid a position of a slice has no one z
     return scale.position_mm(MIDTHIGH_LEVEL) / float(stack.normal[2])
+
+
+def as_dict(landmarks: Landmarks) -> dict[str, Any]:
+    """Everything about both legs in plain types, for a manifest or a database: NaN is None, positions LPS mm."""
+    return {
+        side: {
+            "points": {
+                name: {"lps_mm": list(point.point_mm) if point.point_mm else None, "reason": point.reason or None}
+                for name, point in leg.points.items()
+            },
+            "femur_length_mm": leg.femur_length_mm,
+            "femur_length_reason": leg.length_reason or None,
+            "femur_coverage_percent": leg.femur_cov_pct,
+            "midthigh_z_mm": leg.midthigh_z_mm,
+            "midthigh_lps_mm": list(leg.midthigh_mm) if leg.midthigh_mm else None,
+            "shaft_axis_lps": list(leg.shaft_axis) if leg.shaft_axis else None,
+            "level_method": leg.level_method or None,
+            "level_reason": leg.level_reason or None,
+            "level_sd": leg.scale.sd if leg.scale else None,
+            "slice_level": [None if np.isnan(level) else round(float(level), 5) for level in leg.slice_level],
+        }
+        for side, leg in landmarks.legs.items()
+    }

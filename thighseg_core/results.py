@@ -1,4 +1,4 @@
-"""The four files of an analysis: labels.nii.gz, measurements.csv, preview.png and, last, manifest.json."""
+"""The files of an analysis: labels.nii.gz, measurements.csv, histograms.csv, preview.png and, last, manifest.json."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from thighseg_core import landmarks
 from thighseg_core.export import csv_text, long_rows, scan_id
+from thighseg_core.histogram import HISTOGRAM_COLUMNS, histogram_rows
 from thighseg_core.labels import GROUP_MAP, LABELS
 from thighseg_core.nifti import write_labels
 from thighseg_core.preview import preview
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 LABELS_FILE = "labels.nii.gz"
 MEASUREMENTS_FILE = "measurements.csv"
+HISTOGRAMS_FILE = "histograms.csv"
 MANIFEST_FILE = "manifest.json"
 PREVIEW_FILE = "preview.png"
 
@@ -33,7 +36,7 @@ _UNIT_NOTES = {
 
 
 def write_results(analysis: Analysis, volume: CTVolume, folder: Path) -> None:
-    """Write the four files of an analysis of `volume` into `folder`, made when it is not there.
+    """Write the files of an analysis of `volume` into `folder`, made when it is not there.
 
     Every file appears complete or not at all; manifest.json comes last, so a folder that has one is finished.
     """
@@ -44,6 +47,9 @@ def write_results(analysis: Analysis, volume: CTVolume, folder: Path) -> None:
     rows = long_rows(analysis.measurements, manifest=analysis.manifest, digest_sha256=analysis.info.digest_sha256)
     with _complete(folder / MEASUREMENTS_FILE) as part:
         part.write_bytes(csv_text(rows).encode("utf-8"))
+    counted = histogram_rows(analysis.histograms, scan_id=scan_id(analysis.info.digest_sha256))
+    with _complete(folder / HISTOGRAMS_FILE) as part:
+        part.write_bytes(csv_text(counted, columns=HISTOGRAM_COLUMNS).encode("utf-8"))
     with _complete(folder / PREVIEW_FILE) as part:
         preview(volume, analysis.label_map).save(part, format="PNG")
     with _complete(folder / MANIFEST_FILE) as part:
@@ -67,6 +73,7 @@ def manifest_dict(analysis: Analysis) -> dict[str, Any]:
             "spacing_mm": list(geometry.spacing_mm),
             "affine_lps_mm": geometry.affine.tolist(),
         },
+        "landmarks": landmarks.as_dict(analysis.landmarks) if analysis.landmarks else None,
         "flags": [asdict(flag) for flag in analysis.flags],
         "seconds": {stage: round(seconds, 3) for stage, seconds in analysis.seconds.items()},
     }
