@@ -30,22 +30,26 @@ CASES = (
     TruthCase("5 mm, noise 8 HU", Scanner(noise_hu=8.0)),
     TruthCase("5 mm, noise 20 HU", Scanner(noise_hu=20.0, seed=1)),
     TruthCase("2 mm, noise 20 HU", Scanner(slice_mm=2.0, pixel_mm=1.1, noise_hu=20.0, seed=2)),
-    TruthCase("7 mm, noise 8 HU", Scanner(slice_mm=7.0, pixel_mm=0.8, noise_hu=8.0, seed=3)),
-    TruthCase("3 mm, tilted 6 and 5 degrees", Scanner(slice_mm=3.0, noise_hu=12.0, turn_deg=(6.0, 5.0, 8.0), seed=4)),
-    TruthCase("5 mm, tilted -5 and 7 degrees", Scanner(noise_hu=12.0, turn_deg=(-5.0, 7.0, -4.0), seed=5)),
+    TruthCase("7 mm, noise 8 HU", Scanner(slice_mm=7.0, noise_hu=8.0, seed=3)),
+    TruthCase("5 mm, tilted 6 and 5 degrees", Scanner(noise_hu=12.0, turn_deg=(6.0, 5.0, 8.0), seed=4)),
     TruthCase("5 mm, shaft only", Scanner(noise_hu=12.0, seed=6), part=(0.3, 0.7)),
 )
 
 
-def truth_table(*, people: tuple[str, ...] = tuple(PEOPLE), cases: tuple[TruthCase, ...] = CASES) -> pd.DataFrame:
+def truth_table(
+    *, people: tuple[str, ...] = tuple(PEOPLE), cases: tuple[TruthCase, ...] = CASES, output: Path | None = None
+) -> pd.DataFrame:
     """One row a person, case, side and quantity: truth, measured value and error (% for volumes, points for fat,
-    mm for lengths). A quantity that must be missing (a femur's length from a shaft) has error 0 when it is."""
+    mm for lengths). A quantity that must be missing (a femur's length from a shaft) has error 0 when it is.
+    Written to `output` as it grows."""
     rows = []
     for name in people:
         person = validation_person(name)
         for case in cases:
             rows += [{"person": name, "case": case.name} | row for row in case_rows(person, case)]
             print(f"truth: {name}, {case.name}", flush=True)
+            if output is not None:
+                pd.DataFrame(rows).to_csv(output, index=False, float_format="%.4f", lineterminator="\n")
     return pd.DataFrame(rows)
 
 
@@ -111,10 +115,3 @@ def _field_mm(person: VoxelPerson, *, tilted: bool) -> tuple[float, float]:
         n * step for n, step in zip(person.geometry.shape[1:], person.geometry.spacing_mm[1:], strict=True)
     )
     return (rows + 100, columns + 100) if tilted else (rows + 16, columns + 16)
-
-
-def write_truth(output: Path) -> pd.DataFrame:
-    """The table of all people and cases as truth.csv."""
-    table = truth_table()
-    table.to_csv(output / "truth.csv", index=False, float_format="%.4f", lineterminator="\n")
-    return table

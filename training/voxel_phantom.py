@@ -8,6 +8,7 @@ the thickness of a slice, cut by its field of view, with noise.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from thighseg_core.geometry import Geometry
-from thighseg_core.labels import GROUPS, SIDES, LabelMap, label_value
+from thighseg_core.labels import GROUPS, LABELS, SIDES, LabelMap, label_value
 from thighseg_core.volume import CTVolume, SeriesInfo
 from training.phantom import Acquisition, Person, both_thighs
 from training.rendering import RenderRange
@@ -48,25 +49,33 @@ class VoxelPerson:
 
     def volume_cm3(self, name: str, side: str, *, z_mm: tuple[float, float] | None = None) -> float:
         """Of a class ("extensor") or of "total", by counting the voxels whose middle lies between two heights."""
-        return float(self._inside(name, side)[self._between(z_mm)].sum()) * self.geometry.voxel_volume_cm3
+        return float(self._counts(name, side, z_mm)[0]) * self.geometry.voxel_volume_cm3
 
     def fat_percent(self, name: str, side: str, *, z_mm: tuple[float, float] | None = None) -> float:
         """Fat voxels of a muscle in percent of all its voxels, by counting."""
-        part = self._between(z_mm)
-        return 100 * float((self.attenuation_hu[part][self._inside(name, side)[part]] < FAT_BELOW_HU).mean())
+        n_all, n_fat = self._counts(name, side, z_mm)
+        return 100 * float(n_fat) / float(n_all)
 
-    def _inside(self, name: str, side: str) -> NDArray[np.bool_]:
-        names = GROUPS if name == "total" else (name,)
-        return np.isin(self.labels, [label_value(one, side) for one in names])
-
-    def _between(self, z_mm: tuple[float, float] | None) -> NDArray[np.bool_]:
+    def _counts(self, name: str, side: str, z_mm: tuple[float, float] | None) -> tuple[int, int]:
+        values = [label_value(one, side) for one in (GROUPS if name == "total" else (name,))]
         heights = self.geometry.affine[2, 3] + self.geometry.affine[2, 0] * np.arange(len(self.labels))
         low, high = z_mm or (-np.inf, np.inf)
-        return np.asarray((heights > low) & (heights < high))
+        part = (heights > low) & (heights < high)
+        every, fat = (counts[part][:, values].sum() for counts in self._by_slice)
+        return int(every), int(fat)
+
+    @cached_property
+    def _by_slice(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(K, labels) voxels, and those of them that are fat, by slice and label."""
+        n = max(LABELS) + 1
+        planes = list(zip(self.labels, self.attenuation_hu, strict=True))
+        every = [np.bincount(labels.ravel(), minlength=n) for labels, _ in planes]
+        fat = [np.bincount(labels[hu < FAT_BELOW_HU], minlength=n) for labels, hu in planes]
+        return np.array(every), np.array(fat)
 
     def femur_truth(self, side: str) -> FemurTruth:
         """Length of one femur and the point halfway along it, from its voxels alone."""
-        index = np.argwhere(self._inside("femur", side)).astype(np.float64)
+        index = np.argwhere(self.labels == label_value("femur", side)).astype(np.float64)
         points = self.geometry.to_lps_mm(index)
         z = points[:, 2]
         head, condyles = points[z > z.max() - 20].mean(axis=0), points[z < z.min() + 15].mean(axis=0)
@@ -225,9 +234,25 @@ def scan_person(person: VoxelPerson, scanner: Scanner) -> tuple[CTVolume, LabelM
 
 
 def _sampled(array, matrix, offset, shape, *, order, outside):  # type: ignore[no-untyped-def]
-    return ndimage.affine_transform(
-        array, matrix, offset, output_shape=shape, order=order, mode="constant", cval=outside, prefilter=False
-    )
+    """As scipy's affine_transform; where the axes only scale, axis by axis, which is many times as fast."""
+    if np.count_nonzero(np.round(matrix, 9)) > 3:
+        return ndimage.affine_transform(
+            array, matrix, offset, output_shape=shape, order=order, mode="constant", cval=outside, prefilter=False
+        )
+    out = array
+    for axis in range(3):
+        place = matrix[axis, axis] * np.arange(shape[axis]) + offset[axis]
+        last = array.shape[axis] - 1
+        if order == 0:
+            out = np.take(out, np.clip(np.rint(place), 0, last).astype(int), axis=axis)
+        else:
+            low = np.clip(np.floor(place), 0, max(last - 1, 0)).astype(int)
+            weight = np.clip(place - low, 0, 1).astype(np.float32)
+            weight = weight.reshape([-1 if n == axis else 1 for n in range(3)])
+            out = np.take(out, low, axis=axis) * (1 - weight) + np.take(out, low + 1, axis=axis) * weight
+        beyond = (place < -0.5) | (place > last + 0.5)
+        out[tuple(beyond if n == axis else slice(None) for n in range(3))] = outside
+    return out
 
 
 def _field(person: VoxelPerson, scanner: Scanner) -> Geometry:
