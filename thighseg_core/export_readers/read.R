@@ -19,17 +19,23 @@ trend_data <- function(long, region, side, metric, extent = "full") {
 }
 
 fit_trend <- function(rows) {
-  # A slope of each subject's own where ten subjects have three visits and that model is not singular, as on the page.
+  # As on the page: sex in the model where there are women and men, and a slope of each subject's own where ten subjects
+  # have three visits and that model is not singular.
+  fixed <- value ~ years
+  if (all(c("female", "male") %in% rows$sex)) {
+    rows <- rows[rows$sex %in% c("female", "male"), ]
+    rows$male <- as.numeric(rows$sex == "male")
+    fixed <- value ~ years + male
+  }
   control <- lmeControl(opt = "optim", maxIter = 500, msMaxIter = 500)
   if (sum(table(rows$subject_id) >= 3) >= 10) {
-    fit <- try(lme(value ~ years, random = ~ years | subject_id, data = rows, method = "REML", control = control),
-               silent = TRUE)
+    fit <- try(lme(fixed, random = ~ years | subject_id, data = rows, method = "REML", control = control), silent = TRUE)
     if (!inherits(fit, "try-error")) {
       spread <- as.matrix(getVarCov(fit))
       if (abs(cov2cor(spread)[1, 2]) < 0.999 && min(diag(spread)) > 1e-8 * fit$sigma^2) return(fit)
     }
   }
-  lme(value ~ years, random = ~ 1 | subject_id, data = rows, method = "REML", control = control)
+  lme(fixed, random = ~ 1 | subject_id, data = rows, method = "REML", control = control)
 }
 
 arguments <- commandArgs(trailingOnly = TRUE)
@@ -42,7 +48,7 @@ if (length(arguments) >= 4) {
   fit <- fit_trend(rows)
   table <- summary(fit)$tTable
   limits <- intervals(fit, which = "fixed")$fixed
-  cat(sprintf("values %d subjects %d random_slope %s\n", nrow(rows), length(unique(rows$subject_id)),
+  cat(sprintf("values %d subjects %d random_slope %s\n", fit$dims$N, fit$dims$ngrps[["subject_id"]],
               ncol(ranef(fit)) > 1))
   cat(sprintf("change per year %.10g %s, standard error %.10g, 95%% CI %.10g to %.10g, df %d, p %.6g\n",
               table["years", "Value"], rows$unit[1], table["years", "Std.Error"], limits["years", "lower"],
