@@ -173,6 +173,7 @@ def test_home_counts_what_waits_and_leads_to_it(settings: Settings, database: Da
         session.add(Review(run_id=ids[0], decision="approved", reviewer="JK"))
     app = start("home")
     assert {metric.label: metric.value for metric in app.metric} == {
+        "To store": "0",
         "To segment": "1",
         "To review": "2",
         "Flagged": "2",
@@ -397,6 +398,19 @@ def test_export_shows_the_tables_and_only_approved_ones_on_request(settings: Set
     app = start("export")
     assert [frame.value.columns[0] for frame in app.dataframe] == ["scan_id", "subject_id", "scan_id", "table"]
     assert list(app.dataframe[0].value["subject_id"].unique()) == ["P01"]
-    app.toggle[0].set_value(True)
+    assert "**3** scans of **2** subjects" in text(app)
+    next(toggle for toggle in app.toggle if toggle.label == "Only approved results").set_value(True)
     app.run()
-    assert "No row fits" in text(app)
+    assert "No result fits" in text(app)
+
+
+def test_export_leaves_what_was_chosen(settings: Settings, tmp_path: Path) -> None:
+    phantom_study.fill(settings, tmp_path)
+    app = start("export")
+    next(box for box in app.multiselect if box.label == "Regions").set_value(["flexor"])
+    next(box for box in app.multiselect if box.label == "Metrics").set_value(["volume"])
+    app.run()
+    long = app.dataframe[0].value
+    assert set(long["region"]) == {"flexor"}
+    assert set(long["metric"]) == {"volume"}
+    assert "Only these regions: flexor" in text(app)

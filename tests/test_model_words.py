@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from pages.parts import model_words
@@ -49,3 +51,29 @@ def test_nested_facts_are_flattened_with_their_outer_name() -> None:
 @pytest.mark.parametrize("name", available_models())
 def test_the_shipped_cards_can_be_told(name: str) -> None:
     assert "mean Dice" in model_words.validated_on(read_card(name))
+
+
+def test_networks_are_compared_best_first_with_their_worst_slice() -> None:
+    worse = ModelCard(
+        network="manet", version="1", validation={"real": REAL | {"shaft": {"extensor": SCORE | {"dice_mean": 0.8}}}},
+        training={},
+    )  # fmt: skip
+    first, second = model_words.comparison([worse, card(real=REAL), card(synthetic=SYNTHETIC)], level="shaft")
+    assert (first.network, first.scores) == ("segformer", {"extensor": "0.90 (0.71)"})
+    assert second.network == "manet"
+    assert "33 slices of 16 scans: hand-drawn." in first.reference
+    assert model_words.comparison([worse], level="all") == []
+
+
+def test_the_pace_is_the_median_by_network_and_device() -> None:
+    began = datetime(2026, 11, 22, tzinfo=UTC)
+    board = [
+        {
+            "model": "manet", "device": "auto", "run_device": "cpu", "status": status, "n_slices": slices,
+            "started_at": began, "finished_at": began + timedelta(seconds=took),
+        }
+        for status, slices, took in (("done", 100, 50), ("done", 100, 70), ("done", 50, 60), ("failed", 1, 999))
+    ]  # fmt: skip
+    (row,) = model_words.pace(board).to_dict("records")
+    assert row == {"model": "manet", "device": "cpu", "scans": 3, "seconds": 60.0, "seconds_a_slice": 0.7}
+    assert model_words.pace([]).empty

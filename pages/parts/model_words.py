@@ -6,8 +6,11 @@ drawn reference) and `validation["synthetic"]` (held-out synthetic slices).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
+
+import pandas as pd
 
 from thighseg_core.checkpoint import ModelCard
 
@@ -60,6 +63,51 @@ def validation_rows(card: ModelCard) -> list[dict[str, str]]:
         for level in LEVELS
         for structure, facts in real.get(level, {}).items()
     ]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A network's row in the comparison: (structure, "mean (worst)") of one level, and what it was compared with."""
+
+    network: str
+    title: str
+    scores: dict[str, str]
+    reference: str
+
+
+def comparison(cards: Iterable[ModelCard], *, level: str) -> list[Compared]:
+    """The networks that were tested on real scans, the best mean over structures first."""
+    rows = []
+    for card in cards:
+        real = card.validation.get("real", {})
+        facts = real.get(level, {})
+        if not facts:
+            continue
+        scores = {name: f"{one['dice_mean']:.2f} ({one['dice_worst']:.2f})" for name, one in facts.items()}
+        reference = f"{real['slices']} slices of {real['scans']} scans: {real['reference']}."
+        mean = sum(one["dice_mean"] for one in facts.values()) / len(facts)
+        rows.append((mean, Compared(card.network, title(card), scores, reference)))
+    return [row for _, row in sorted(rows, key=lambda pair: -pair[0])]
+
+
+def pace(board: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Median seconds of a scan and of a slice by network and device, from the finished jobs of `db.queries.jobs`."""
+    done = [
+        {
+            "model": job["model"],
+            "device": job["run_device"] or job["device"],
+            "seconds": (job["finished_at"] - job["started_at"]).total_seconds(),
+            "n_slices": job["n_slices"],
+        }
+        for job in board
+        if job["status"] == "done"
+    ]
+    frame = pd.DataFrame(done, columns=["model", "device", "seconds", "n_slices"])
+    frame["seconds_a_slice"] = frame["seconds"] / frame["n_slices"]
+    groups = frame.groupby(["model", "device"], as_index=False)
+    return groups.agg(
+        scans=("seconds", "size"), seconds=("seconds", "median"), seconds_a_slice=("seconds_a_slice", "median")
+    )
 
 
 def facts_of(section: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

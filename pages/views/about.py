@@ -1,12 +1,12 @@
-"""About: what this is, how numbers are defined, the networks' cards, limits, licences and how to cite."""
+"""About: what this is, how numbers are defined, limits, licences and how to cite."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from pages.parts import cache, charts, model_words, shell, words
+from pages.parts import charts, shell, words
 from thighseg_core import __version__
-from thighseg_core.labels import CLASSES, GROUP_MAP, GROUP_MAP_VERSION, LABEL_SCHEME, LABELS
+from thighseg_core.labels import GROUP_MAP, GROUP_MAP_VERSION, LABEL_SCHEME, LABELS
 from thighseg_core.metrics import METRICS, REGION_DESCRIPTIONS
 from thighseg_core.tissue import DEFAULT_PRESET, PRESETS
 
@@ -20,11 +20,9 @@ def page() -> None:
     """Draw the page."""
     shell.header("About ThighSeg", "Thigh muscle groups from CT: segmented, measured, reviewed, compared, exported.")
     st.warning(f"**{shell.RESEARCH_USE}**", icon=":material/science:")
-    definitions, networks, limits, citing = st.tabs(["Definitions", "Networks", "Limits", "Citing and licences"])
+    definitions, limits, citing = st.tabs(["Definitions", "Limits", "Citing and licences"])
     with definitions:
         _definitions()
-    with networks:
-        _networks()
     with limits:
         _limits()
     with citing:
@@ -79,31 +77,6 @@ def _definitions() -> None:
             border="horizontal",
         )
         st.markdown(f"Label scheme `{LABEL_SCHEME}`: " + ", ".join(f"{value} {name}" for value, name in LABELS.items()))
-
-
-def _networks() -> None:
-    cards = cache.model_cards()
-    if not cards:
-        st.error(
-            "No trained network is installed. Restore the folder `thighseg_core/weights`.", icon=":material/error:"
-        )
-    for card in cards:
-        with st.container(border=True):
-            st.subheader(model_words.title(card), anchor=False)
-            st.markdown(f"{model_words.trained_on(card)} {model_words.validated_on(card)}")
-            rows = model_words.validation_rows(card)
-            if rows:
-                st.table(rows, border="horizontal")
-            low, high = card.preprocessing.clip_hu
-            st.markdown(
-                f"Sees slices at {card.preprocessing.spacing_mm:g} mm per pixel, attenuation cut at {low:g} and "
-                f"{high:g} HU; "
-                f"tells {len(CLASSES)} classes apart."
-            )
-            with st.expander("How it was trained"):
-                for name, text in model_words.facts_of(card.training):
-                    st.markdown(f"- {name}: {text}")
-                st.caption(f"Weights sha256 `{card.weights_sha256}`, label scheme {card.label_scheme}")
 
 
 def _limits() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from db import queries
+from db.uploads import open_uploads
 from pages.parts import cache, findings, model_words, shell, words
 
 _SHOWN = 8  # rows of a list; the rest is a number
@@ -19,11 +20,12 @@ def page() -> None:
     with cache.database().read() as session:
         scans = queries.rows(session, queries.scans())
         studies = queries.rows(session, queries.studies())
+    n_uploads = len(open_uploads(cache.settings()))
     if not scans:
-        _first_steps()
+        _first_steps(n_uploads)
     else:
         states = [words.scan_state(scan) for scan in scans]
-        _waiting(scans, states)
+        _waiting(scans, states, n_uploads)
         st.space("small")
         left, right = st.columns([3, 2], gap="large", wrap=True)
         with left:
@@ -34,7 +36,7 @@ def page() -> None:
     _validated()
 
 
-def _first_steps() -> None:
+def _first_steps(n_uploads: int) -> None:
     with st.container(border=True):
         st.subheader("Nothing here yet", anchor=False)
         st.markdown(
@@ -44,30 +46,46 @@ def _first_steps() -> None:
             "3. **Look** at the result in the viewer, approve it or reject it.\n"
             "4. Compare subjects on the **cohort** page and **export** the numbers as CSV."
         )
-        st.page_link("pages/views/upload.py", label="Upload the first scan", icon=":material/upload:")
+        label = "Go on with the upload that waits" if n_uploads else "Upload the first scan"
+        st.page_link("pages/views/upload.py", label=label, icon=":material/upload:")
 
 
-def _waiting(scans: list[dict[str, Any]], states: list[str]) -> None:
-    """Four counts, each with the way to what is counted."""
+def _waiting(scans: list[dict[str, Any]], states: list[str], n_uploads: int) -> None:
+    """What waits for whom: a count each, with the way to what is counted."""
     live = sum(state in ("waiting", "running") for state in states)
     review = sum(state in ("to review", "needs correction") for state in states)
     flagged = sum(
-        bool(findings.serious(scan["flags"])) and state == "to review"
+        bool(findings.serious(scan["flags"])) and state in ("to review", "needs correction")
         for scan, state in zip(scans, states, strict=True)
     )
     failed = states.count("failed")
     tiles = (
-        ("To segment", live, "queue", "Scans that wait for the network or are being segmented now."),
-        ("To review", review, "viewer", "Results that nobody has approved or rejected, or that need a correction."),
-        ("Flagged", flagged, "viewer", "Results to review whose quality checks found something to look at."),
-        ("Failed", failed, "queue", "Scans that could not be segmented. The queue says why."),
+        (
+            "To store",
+            n_uploads,
+            "for who uploaded",
+            "upload",
+            "Uploads whose scans have no subject yet.",
+        ),
+        ("To segment", live, "for the computer", "queue", "Scans that wait for the network or are being segmented."),
+        (
+            "To review",
+            review,
+            "for a reader",
+            "review",
+            "Results that nobody approved or rejected yet.",
+        ),
+        ("Flagged", flagged, "for a reader, first", "review", "Of those to review: a quality check found something."),
+        ("Failed", failed, "for who uploaded", "queue", "Scans that could not be segmented. The queue says why."),
     )
-    grid = st.grid(4, min_column_width=170)
-    for label, count, target, definition in tiles:
-        with grid.container(border=True):
+    grid = st.grid(5, min_column_width=150)
+    for label, count, whom, target, definition in tiles:
+        with grid.container(border=True, gap="xsmall"):
             st.metric(label, count, help=definition)
-            name = "Open the queue" if target == "queue" else "Open the viewer"
-            st.page_link(f"pages/views/{target}.py", label=name, icon=":material/arrow_forward:", disabled=not count)
+            st.caption(whom)
+            name, icon = f"Open {target}", ":material/arrow_forward:"
+            query = {"show": "flagged"} if label == "Flagged" else None
+            st.page_link(f"pages/views/{target}.py", label=name, icon=icon, disabled=not count, query_params=query)
 
 
 def _attention(scans: list[dict[str, Any]], states: list[str]) -> None:
@@ -117,6 +135,7 @@ def _glance(scans: list[dict[str, Any]], studies: list[dict[str, Any]]) -> None:
 
 
 def _validated() -> None:
+    """What the network of new scans was tested on; nobody should read a number without it."""
     with st.container(border=True):
         st.markdown(f"**{shell.RESEARCH_USE}**")
         cards = cache.model_cards()
@@ -125,8 +144,11 @@ def _validated() -> None:
                 "No trained network is installed, so nothing can be segmented. Restore `thighseg_core/weights`."
             )
         for card in cards:
-            st.markdown(f"{model_words.validated_on(card)} {model_words.trained_on(card)}")
-        st.page_link("pages/views/about.py", label="Model cards, definitions and limits", icon=":material/info:")
+            if card.network == cache.settings().default_model:
+                st.markdown(f"{model_words.validated_on(card)} {model_words.trained_on(card)}")
+        with st.container(horizontal=True):
+            st.page_link("pages/views/models.py", label="All networks and their scores", icon=":material/compare:")
+            st.page_link("pages/views/about.py", label="Definitions and limits", icon=":material/info:")
 
 
 if __name__ == "__main__":
