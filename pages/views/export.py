@@ -1,25 +1,32 @@
-"""Export: the tables that leave ThighSeg, with a look at their first rows and their dictionary."""
+"""Export: choose what of a study leaves, look at the first rows, and take it away as one zip."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 import streamlit as st
 
-from db import export_rows, queries
-from pages.parts import cache, shell, words
+from db import queries
+from db.engine import Database
+from db.export import Choice, chosen_scans, export_dates, long_by_scan, write_export
+from db.export_rows import scan_rows
+from db.settings import deidentification_secret
+from pages.parts import cache, export_choices, shell, words
 from thighseg_core import export, export_scans
-from thighseg_core.errors import InputError
+from thighseg_core.errors import ThighSegError
 
 _PREVIEW_ROWS = 8
+_FOUND = "Search a column, metric or region"
 
 
 def page() -> None:
     """Draw the page."""
     shell.header(
         "Export",
-        "Plain CSV: UTF-8, a dot for the decimal, ISO dates, NA for a missing value with its reason. "
+        "Tables for statistics, each number with its reason for doubt and what made it. "
         "No name, no birth date; subjects appear under their codes.",
     )
     with cache.database().read() as session:
@@ -32,61 +39,111 @@ def page() -> None:
             label="Upload a scan",
         )
         return
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        study_id = st.selectbox("Study", list(studies), format_func=lambda key: studies[key]["study"], width=320)
-        approved = st.toggle("Only approved results", help="Leaves out what nobody has approved in the viewer.")
-    study = studies[study_id]["study"]
+    study_id = st.selectbox("Study", list(studies), format_func=lambda key: studies[key]["study"], width=320)
     with cache.database().read() as session:
-        values = queries.rows(session, queries.measurements(study_id=study_id, include_rejected=False))
-        scans = queries.rows(session, queries.scans(study_id=study_id))
-    rows = export_rows.long_rows(values)
-    if approved:
-        rows = [row for row in rows if row["review_status"] == "approved"]
-        scans = [scan for scan in scans if scan["review"] == "approved"]
-    stem = "".join(letter if letter.isalnum() else "_" for letter in study)
-    long, wide, per_scan, dictionary = st.tabs(["Long", "Wide", "Scans", "Data dictionary"])
-    with long:
-        st.markdown("One row a number: for R, SAS, Stata, pandas. Holds everything, with the reason for each doubt.")
-        _table(rows, export.LONG_COLUMNS, file_name=f"{stem}_long.csv")
-    with wide:
-        st.markdown("One row a scan, one column a number: for a spreadsheet.")
-        try:
-            _table(export.wide_rows(rows), export.wide_columns(), file_name=f"{stem}_wide.csv")
-        except InputError as error:
-            shell.cannot("The wide table cannot be made", error)
-    with per_scan:
-        st.markdown("One row a scan: subject, visit, acquisition, quality flags, review.")
-        _table(export_rows.scan_rows(scans), export_scans.SCAN_COLUMNS, file_name=f"{stem}_scans.csv")
-    with dictionary:
-        st.markdown("What every column of the three tables, every metric and every region means.")
-        _table(export_scans.dictionary_rows(), export_scans.DICTIONARY_COLUMNS, file_name="data_dictionary.csv")
+        every = chosen_scans(session, Choice(study_id=study_id))
+    with st.container(border=True):
+        choice = export_choices.ask(study_id=study_id, visits=sorted({scan["visit"] for scan in every}))
+    try:
+        _tables(choice, name=studies[study_id]["study"])
+    except ThighSegError as error:
+        shell.cannot("The export cannot be made", error)
 
 
-def _table(rows: Sequence[export.Row], columns: Sequence[str], *, file_name: str) -> None:
-    """Number of rows, download, and the first rows as they will stand in the file."""
-    if not rows:
-        st.info("No row fits. Approve a result in the viewer, or switch off *Only approved results*.")
+def _tables(choice: Choice, *, name: str) -> None:
+    """How much fits, the download, and the first rows of each table as they will stand in the files."""
+    key = deidentification_secret(cache.settings()) if choice.shift_dates else None
+    with cache.database().read() as session:
+        scans = chosen_scans(session, choice)
+        dates = export_dates(session, choice, shift_key=key)
+        long = _first_rows(long_by_scan(session, scans, choice, dates=dates))
+    if not long:
+        st.info("No result fits. Choose more regions, extents or metrics, approve results in the viewer, or switch off "
+                "*Only approved results*.")  # fmt: skip
         return
+    stem = "".join(letter if letter.isalnum() else "_" for letter in name)
+    subjects = len({scan["subject_id"] for scan in scans})
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
-            f"Download {file_name}",
-            data=_deferred(rows, columns),
-            file_name=file_name,
-            mime="text/csv",
+            f"Download {stem}.zip",
+            data=_written(cache.database(), choice, key),
+            file_name=f"{stem}.zip",
+            mime="application/zip",
             icon=":material/download:",
             on_click="ignore",
             type="primary",
         )
-        st.caption(f"{words.number(len(rows)) if len(rows) >= 1000 else len(rows)} rows, {len(columns)} columns")
-    head = pd.DataFrame(list(rows[:_PREVIEW_ROWS]), columns=list(columns)).astype(object)
-    st.dataframe(head.where(head.notna(), export.NA).astype(str), hide_index=True)
-    if len(rows) > _PREVIEW_ROWS:
-        st.caption(f"The first {_PREVIEW_ROWS} rows.")
+        st.markdown(
+            f"**{len(scans)}** scan{'s' if len(scans) != 1 else ''} of **{subjects}** "
+            f"subject{'s' if subjects != 1 else ''}. {words.plain(' '.join(choice.in_words()))}"
+        )
+    _preview(long, scan_rows(scans, dates=dates))
 
 
-def _deferred(rows: Sequence[export.Row], columns: Sequence[str]) -> Callable[[], bytes]:
-    """Writes the file only when it is asked for."""
-    return lambda: export.csv_text(rows, columns=columns).encode()
+def _first_rows(by_scan: Iterator[list[export.Row]]) -> list[export.Row]:
+    """The rows of the first few scans that have any."""
+    rows: list[export.Row] = []
+    for number, of_scan in enumerate(by_scan, start=1):
+        rows += of_scan
+        if number >= _PREVIEW_ROWS:
+            break
+    return rows
+
+
+def _preview(long: list[export.Row], scans: list[export.Row]) -> None:
+    tabs = st.tabs(["Long", "Wide", "Scans", "Data dictionary"])
+    with tabs[0]:
+        st.markdown(
+            "`long.csv`: one row a number, for R, SAS, Stata, pandas. Holds everything, with each doubt's reason."
+        )
+        _table(long, export.LONG_COLUMNS)
+    with tabs[1]:
+        st.markdown("`wide.csv`: one row a scan, one column a number, for a spreadsheet or REDCap.")
+        _table(export.wide_rows(long), export.wide_columns())
+    with tabs[2]:
+        st.markdown("`scans.csv`: one row a scan: subject, visit, acquisition, quality flags, review.")
+        _table(scans, export_scans.SCAN_COLUMNS)
+    with tabs[3]:
+        st.markdown("`data_dictionary.csv`: what every column, metric and region means.")
+        _dictionary()
+    with st.expander("What else is in the zip", icon=":material/folder_zip:"):
+        st.markdown(
+            "- `histograms.csv`, `agreement.csv` where the study has such data\n"
+            "- `read.R`, `read.py`, `read.do`: read the tables; `read.R` fits the trend that the cohort page shows\n"
+            "- `README.txt` and `manifest.json`: what was chosen, versions, rows and SHA-256 of every file\n\n"
+            "CSV files are UTF-8 with a dot for the decimal, ISO dates, and `NA` for a missing value, with its reason "
+            "beside it."
+        )
+
+
+def _dictionary() -> None:
+    rows = export_scans.dictionary_rows()
+    wanted = st.text_input(_FOUND, placeholder=_FOUND, label_visibility="collapsed").strip().lower()
+    found = [row for row in rows if wanted in " ".join(map(str, row.values())).lower()]
+    st.caption(f"{len(found)} of {len(rows)} entries")
+    st.dataframe(_as_text(found, export_scans.DICTIONARY_COLUMNS), hide_index=True, height=420)
+
+
+def _table(rows: Sequence[export.Row], columns: Sequence[str]) -> None:
+    st.dataframe(_as_text(rows[:_PREVIEW_ROWS], columns), hide_index=True)
+    st.caption(f"The first {min(len(rows), _PREVIEW_ROWS)} rows, {len(columns)} columns.")
+
+
+def _as_text(rows: Sequence[export.Row], columns: Sequence[str]) -> pd.DataFrame:
+    frame = pd.DataFrame(list(rows), columns=list(columns)).astype(object)
+    return frame.where(frame.notna(), export.NA).astype(str)
+
+
+def _written(database: Database, choice: Choice, key: bytes | None) -> Callable[[], bytes]:
+    """Writes the zip only when it is asked for, outside the rerun."""
+
+    def zipped() -> bytes:
+        with TemporaryDirectory() as folder, database.read() as session:
+            target = Path(folder) / "export.zip"
+            write_export(session, target, choice, shift_key=key)
+            return target.read_bytes()
+
+    return zipped
 
 
 if __name__ == "__main__":
