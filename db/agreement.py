@@ -71,7 +71,8 @@ def compared_values(*, study_id: int | None = None) -> Query:
         select(func.max(Run.id)).where(Run.kind == "automatic").group_by(Run.scan_id, Run.model_name).scalar_subquery()
     )
     test: ColumnElement[str] = case(
-        (Comparison.test_run_id.is_not(None), Run.model_name + literal(" ") + Run.model_version), else_=_rater(other)
+        (Comparison.test_run_id.is_not(None), func.trim(Run.model_name + literal(" ") + Run.model_version)),
+        else_=_rater(other),
     )
     statement = (
         select(

@@ -119,6 +119,8 @@ def compare_pairs(database: Database, settings: Settings, pairs: list[Pair]) -> 
         volume = storage.load_volume(settings, storage_path)
         for pair in (one for one in pairs if one.scan_id == scan_id):
             with database.read() as session:
+                if pair not in missing_comparisons(session, scan_id=scan_id):
+                    continue
                 paths = [_path(session, Reading, pair.reference_id)]
                 paths.append(
                     _path(session, Run, pair.test_run_id)

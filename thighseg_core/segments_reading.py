@@ -37,6 +37,15 @@ def read_segments(path: Path, *, like: Geometry) -> Segments:
     raise UnreadableFileError(f"{path.name} is none of the formats that drawings are read from: {FORMATS}")
 
 
+def suffix_of(start: bytes) -> str:
+    """File ending for a drawing that begins with these bytes: the libraries that read it go by the ending."""
+    if start[128:132] == b"DICM":
+        return ".dcm"
+    if start[:4] == b"NRRD":
+        return ".nrrd"
+    return ".nii.gz" if start[:2] == b"\x1f\x8b" else ".nii"
+
+
 def _nifti(path: Path, *, like: Geometry) -> Segments:
     image = open_nifti(path)
     try:

@@ -189,6 +189,24 @@ def _models() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
 
 
+@st.cache_resource(show_spinner=False)
+def comparisons() -> dict[int, Future[int]]:
+    """Readings being compared with results, by study: a reloaded page finds the work again."""
+    return {}
+
+
+@st.cache_resource(show_spinner=False)
+def _comparing() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="comparison")
+
+
+def compare_in_background(study_id: int, work: Callable[[], int]) -> None:
+    """Begin to compare in a thread, unless this study's comparisons are being worked out already."""
+    begun = comparisons().get(study_id)
+    if begun is None or begun.done():
+        comparisons()[study_id] = _comparing().submit(work)
+
+
 @st.cache_resource(show_spinner=False, max_entries=2)
 def subjects(revision: int) -> list[queries.Row]:
     """`db.subject.subject_list` at this revision. Shared by all sessions: read it, never write into it."""
