@@ -173,10 +173,13 @@ class Run(Base):
     device: Mapped[str]
     started_at: Mapped[str]  # ISO 8601 UTC, as the manifest has it
     seconds: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")  # of each stage
+    # thighseg_core.landmarks.as_dict; empty for runs older than landmarks
+    landmarks: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
     scan: Mapped[Scan] = relationship(back_populates="runs")
     measurements: Mapped[list[Measurement]] = relationship(back_populates="run", passive_deletes=True)
+    histograms: Mapped[list[Histogram]] = relationship(back_populates="run", passive_deletes=True)
     reviews: Mapped[list[Review]] = relationship(back_populates="run", passive_deletes=True, order_by="Review.id")
 
 
@@ -205,6 +208,24 @@ class Measurement(Base):
     reason: Mapped[str] = mapped_column(default="")
 
     run: Mapped[Run] = relationship(back_populates="measurements")
+
+
+class Histogram(Base):
+    """Voxels of one structure at each whole HU (thighseg_core.histogram.Histogram); `voxels` as its `packed`."""
+
+    __tablename__ = "histogram"
+    __table_args__ = (UniqueConstraint("run_id", "region", "side", "extent"), NEVER_REUSE_IDS)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"))
+    region: Mapped[str] = mapped_column(String(40))
+    side: Mapped[str] = mapped_column(String(8))
+    extent: Mapped[str] = mapped_column(String(40))
+    lowest_hu: Mapped[int]
+    voxels: Mapped[bytes]
+    voxel_volume_cm3: Mapped[float]
+
+    run: Mapped[Run] = relationship(back_populates="histograms")
 
 
 class Review(Base):

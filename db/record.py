@@ -9,11 +9,13 @@ from sqlalchemy.orm import Session
 
 from db import storage
 from db.engine import Database
-from db.models import DECISIONS, Measurement, Review, Run, Scan
+from db.histograms import histogram_row
+from db.models import DECISIONS, Histogram, Measurement, Review, Run, Scan
 from db.settings import Settings
 from thighseg_core.analyse import Analysis, measure_only
 from thighseg_core.errors import DatabaseError, InputError
 from thighseg_core.labels import LabelMap
+from thighseg_core.landmarks import as_dict
 
 
 def record_analysis(
@@ -27,7 +29,8 @@ def record_analysis(
     parent_id: int | None = None,
     author: str = "",
 ) -> Run:
-    """Store an analysis as the next version of its scan: label map, manifest, flags and every measurement.
+    """Store an analysis as the next version of its scan: label map, manifest, flags, landmarks, measurements
+    and histograms.
 
     A job stores once: when a run of `job_id` exists already, that run is returned and nothing is written.
     Needs a writing session. After a rollback the label-map file has no row and the next version replaces it.
@@ -61,12 +64,16 @@ def record_analysis(
         device=manifest.device,
         started_at=manifest.started_at,
         seconds=dict(analysis.seconds),
+        landmarks=as_dict(analysis.landmarks) if analysis.landmarks else {},
     )
     session.add(run)
     session.flush()
     facts = [asdict(measurement) | {"run_id": run.id} for measurement in analysis.measurements]
     if facts:
         session.execute(insert(Measurement), facts)
+    counted = [histogram_row(histogram, run_id=run.id) for histogram in analysis.histograms]
+    if counted:
+        session.execute(insert(Histogram), counted)
     return run
 
 

@@ -14,6 +14,7 @@ from worker_analyses import quick
 
 from db import queries, record, storage
 from db.engine import Database, open_database
+from db.histograms import band_volumes_cm3, load_histograms
 from db.models import Measurement, Run, Scan
 from db.record import record_analysis, record_correction
 from db.settings import Settings
@@ -55,7 +56,9 @@ def store(database: Database, settings: Settings, analysis: Analysis, *, job_id:
 
 def volumes(database: Database, run_id: int) -> dict[str, float]:
     with database.read() as session:
-        rows = queries.rows(session, queries.measurements(run_id=run_id, region="extensor", metric="volume"))
+        rows = queries.rows(
+            session, queries.measurements(run_id=run_id, region="extensor", metric="volume", extent="full")
+        )
     return {row["side"]: row["value"] for row in rows}
 
 
@@ -76,6 +79,23 @@ def test_a_run_keeps_every_measurement_flag_and_the_manifest(
         assert (run.version, run.kind, run.job_id) == (1, "automatic", 1)
     assert volumes(database, run_id)["left"] == pytest.approx(LEFT_CM3)
     assert volumes(database, run_id)["right"] == pytest.approx(RIGHT_CM3)
+
+
+def test_a_run_keeps_its_landmarks_and_its_histograms_so_that_any_band_is_counted_anew(
+    database: Database, settings: Settings, analysis: Analysis
+) -> None:
+    run_id = store(database, settings, analysis)
+    with database.read() as session:
+        assert set(session.get_one(Run, run_id).landmarks) == {"left", "right"}
+        stored = load_histograms(session, run_id=run_id)
+        assert [h.packed() for h in stored] == [h.packed() for h in analysis.histograms]
+        bands = {
+            side: band_volumes_cm3(session, (-1024, 3071), run_ids=[run_id, 99], region="extensor", side=side)
+            for side in ("left", "right", "both")
+        }
+    assert bands["left"] == {run_id: pytest.approx(LEFT_CM3), 99: None}  # there is no run 99
+    assert bands["right"][run_id] == pytest.approx(RIGHT_CM3)
+    assert bands["both"][run_id] == pytest.approx(LEFT_CM3 + RIGHT_CM3)
 
 
 def test_a_stored_label_map_comes_back_as_it_was(
