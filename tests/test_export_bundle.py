@@ -13,20 +13,26 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import study_of_values
 from cohort_frames import simulated
 from db_rows import add_run, add_scan, add_visit
+from sqlalchemy.orm import Session
 
 from db.engine import Database, open_database
 from db.export import Choice, main, write_export
-from db.models import Review, Run
+from db.histograms import histogram_row
+from db.models import ComparedValue, Comparison, Reading, Review, Run
+from db.models import Histogram as HistogramRow
 from thighseg_core import export_redcap
 from thighseg_core.errors import InputError
 from thighseg_core.export_bundle import FORMATS, Options
+from thighseg_core.histogram import Histogram
 
 ALL = Choice(study_id=1, formats=FORMATS)
+TABLES = ("long", "wide", "scans", "histograms", "agreement")
 PLAIN = Choice(study_id=1, formats=("csv", "redcap"))
 
 
@@ -43,8 +49,40 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
         corrected.author, corrected.hu_preset = "=JK", "long_dennis_150"
         session.add(Review(run_id=2, decision="approved", reviewer="AB"))
         session.add(Review(run_id=3, decision="rejected", reviewer="AB"))
+        for run_id in (2, 3):
+            _counted(session, run_id)
+            _compared(session, run_id)
     database.close()
     return path
+
+
+def _counted(session: Session, run_id: int) -> None:
+    """Three voxels of left extensor at -1 HU, none at 0, two at 1 HU, of 2 mm3 each."""
+    histogram = Histogram("extensor", "left", "full", -1, np.array([3.0, 0.0, 2.0]), 0.002)
+    session.add(HistogramRow(**histogram_row(histogram, run_id=run_id)))
+
+
+def _compared(session: Session, run_id: int) -> None:
+    run = session.get_one(Run, run_id)
+    path = f"readings/{run_id}.nii.gz"
+    reading = Reading(
+        scan_id=run.scan_id,
+        reader="R1",
+        session=1,
+        source_format="NIfTI",
+        label_map_path=path,
+        label_map_sha256="0" * 64,
+    )
+    session.add(reading)
+    session.flush()
+    comparison = Comparison(
+        reference_id=reading.id, test_run_id=run_id, n_slices=4, by_slice=False, hu_preset="long_dennis_150",
+        software_version="0.1.0",
+    )  # fmt: skip
+    session.add(comparison)
+    session.flush()
+    value = {"region": "extensor", "side": "left", "metric": "dice", "value": 0.9, "unit": "1"}
+    session.add(ComparedValue(comparison_id=comparison.id, **value))
 
 
 @pytest.fixture
@@ -71,7 +109,7 @@ def lines(content: bytes) -> list[dict[str, str]]:
 
 def test_the_zip_holds_every_table_in_every_format_and_leaves_nothing_behind(unpacked, tmp_path: Path) -> None:
     files = unpacked(ALL)
-    tables = {f"{table}.{kind}" for table in ("long", "wide", "scans") for kind in ("csv", "parquet", "dta", "sav")}
+    tables = {f"{table}.{kind}" for table in TABLES for kind in ("csv", "parquet", "dta", "sav")}
     others = {"data_dictionary.csv", "redcap_dictionary.csv", "redcap_import.csv", "manifest.json", "README.txt"}
     assert set(files) == tables | others | {"read.R", "read.py", "read.do"}
     left = {path.name for path in tmp_path.iterdir() if not path.name.startswith("thighseg.sqlite")}
@@ -114,7 +152,7 @@ def test_no_cell_is_empty_and_what_is_missing_has_its_reason(unpacked) -> None:
 def test_every_column_of_every_table_is_in_the_dictionary(unpacked) -> None:
     files = unpacked()
     described = {(row["table"], row["column"]) for row in lines(files["data_dictionary.csv"])}
-    for name in ("long.csv", "wide.csv", "scans.csv"):
+    for name in (f"{table}.csv" for table in TABLES):
         assert {column for column in lines(files[name])[0] if (name, column) not in described} == set(), name
 
 
@@ -200,6 +238,19 @@ def test_other_formats_hold_the_same_numbers_dates_and_words_as_the_csv(unpacked
         assert table["subject_id"].tolist() == [row["subject_id"] for row in plain]
     for labels in (meta.column_names_to_labels, pd.io.stata.StataReader(paths["dta"]).variable_labels()):
         assert labels["ext_l_vol_cm3"].startswith("volume of extensor, left")
+
+
+def test_histograms_and_comparisons_of_what_leaves_are_in_the_zip(unpacked) -> None:
+    files = unpacked()
+    counted = [
+        (row["scan_id"], row["attenuation_hu"], row["voxels"], float(row["volume_mm3"]))
+        for row in lines(files["histograms.csv"])
+    ]
+    assert counted == [("ct_000000010000", "-1", "3", 6.0), ("ct_000000010000", "1", "2", 4.0)]
+    (compared,) = lines(files["agreement.csv"])
+    assert (compared["scan_id"], compared["subject_id"]) == ("ct_000000010000", "S000")
+    assert [compared[name] for name in ("reference", "test", "metric", "value")] == ["R1", "segformer 1", "dice", "0.9"]
+    assert "histograms.csv" not in unpacked(Choice(study_id=1, histograms=False))
 
 
 def test_a_choice_of_regions_metrics_visits_and_reviews_is_kept_and_told(unpacked) -> None:

@@ -108,7 +108,7 @@ def _preview(long: list[export.Row], scans: list[export.Row]) -> None:
         _dictionary()
     with st.expander("What else is in the zip", icon=":material/folder_zip:"):
         st.markdown(
-            "- `histograms.csv`, `agreement.csv` where the study has such data\n"
+            "- `histograms.csv`: voxels at each attenuation; `agreement.csv`: comparisons with readers, if any\n"
             "- `read.R`, `read.py`, `read.do`: read the tables; `read.R` fits the trend that the cohort page shows\n"
             "- `README.txt` and `manifest.json`: what was chosen, versions, rows and SHA-256 of every file\n\n"
             "CSV files are UTF-8 with a dot for the decimal, ISO dates, and `NA` for a missing value, with its reason "
