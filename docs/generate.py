@@ -17,13 +17,15 @@ if TYPE_CHECKING:
     from thighseg_core.checkpoint import ModelCard
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = ("README.md", "docs/numbers.md", "docs/models.md")
+DOCUMENTS = ("README.md", "docs/numbers.md", "docs/models.md", "docs/agreement.md")
 _BLOCK = re.compile(r"(<!-- generated: (?P<name>[a-z_]+) -->\n).*?(\n<!-- end -->)", re.DOTALL)
 
 # What a folder or a file that has no docstring is for, in the order of the tree.
 PURPOSE = {
     "app.py": "",
     "pages/": "the dashboard; views are what a page shows, parts are what several pages use",
+    "pages/assets/": "logo, and what the viewer runs in the browser",
+    "pages/assets/niivue/": "NiiVue, the viewer of volumes, as one file with its licences",
     "pages/parts/": "",
     "pages/views/": "",
     "thighseg_core/": "the library: read, segment, measure; knows neither Streamlit nor the database",
@@ -218,6 +220,8 @@ def flags() -> str:
 
     of_segmentation = {
         "not_a_thigh": "The network found no femur with thigh muscles around it; nothing is labelled.",
+        "network_disagreement": "The network answers otherwise to the mirror image: a group over the whole scan, or single "
+        "slices (limits our convention).",
         "side_check": "Left or right of a leg could not be told for certain, or two cues disagree.",
         "computing": "The run did not go as asked (such as the GPU being short of memory); the result is the same.",
     }
@@ -267,6 +271,53 @@ def validation() -> str:
     return "\n\n".join(parts) or "No trained network is shipped yet."
 
 
+def drawn_slices() -> str:
+    """Everything that was measured on the drawn slices, from the model cards."""
+    means = ("sensitivity", "specificity", "accuracy", "hd95_mm", "assd_mm", "surface_dice_1mm", "surface_dice_2mm")
+    head = ("slices", "structure", "n", "Dice", "sensitivity", "specificity", "accuracy", "HD95, mm", "ASSD, mm",
+            "surface Dice 1 mm", "2 mm", "area ICC(A,1)", "area bias, %", "limits of agreement, %")  # fmt: skip
+
+    def number(facts: Mapping[str, Any], name: str, digits: int = 3) -> str:
+        value = facts.get(name)
+        return "NA" if value is None else f"{value:.{digits}f}"
+
+    def ranged(facts: Mapping[str, Any], name: str, digits: int) -> str:
+        value, low, high = (number(facts, f"{name}{end}", digits) for end in ("", "_low", "_high"))
+        return value if low == "NA" else f"{value} ({low} to {high})"
+
+    parts = []
+    for card in _cards():
+        real = card.validation.get("real", {})
+        rows = [
+            (level, name, facts["n"], ranged(facts, "dice_mean", 3),
+             *(number(facts, key, 2 if key.endswith("_mm") else 3) for key in means),
+             ranged(facts, "icc_a1", 3), ranged(facts, "bias_percent", 1),
+             f"{number(facts, 'loa_lower_percent', 1)} to {number(facts, 'loa_upper_percent', 1)}")
+            for level in ("shaft", "all", "female", "male")
+            for name, facts in real.get(level, {}).items()
+        ]  # fmt: skip
+        if rows:
+            parts.append(f"`{card.network}` {card.version}:\n\n" + table(head, rows))
+    return "\n\n".join(parts) or "No network was scored on drawn slices yet."
+
+
+def comparison_metrics() -> str:
+    """What two label maps are compared by."""
+    from thighseg_core.comparison import DESCRIPTIONS, OVERLAP_METRICS, QUANTITY_METRICS
+
+    units = {**OVERLAP_METRICS, **QUANTITY_METRICS}
+    return table(
+        ("metric", "unit", "meaning"), ((f"`{name}`", units[name], text) for name, text in DESCRIPTIONS.items())
+    )
+
+
+def agreement_columns() -> str:
+    """The columns of agreement.csv."""
+    from db.agreement import AGREEMENT_COLUMNS
+
+    return table(("column", "meaning"), ((f"`{name}`", text) for name, text in AGREEMENT_COLUMNS.items()))
+
+
 def model_cards() -> str:
     """Everything that the model cards say."""
     parts = []
@@ -277,7 +328,7 @@ def model_cards() -> str:
             ("pixel size", f"{card.preprocessing.spacing_mm} mm"),
             ("attenuation clipped to", "{:g} to {:g} HU".format(*card.preprocessing.clip_hu)),
             *_facts(card.training),
-            *_facts(card.validation),
+            *_facts({name: part for name, part in card.validation.items() if name != "real"}),  # has tables of its own
         ]
         parts.append(f"### {card.network}\n\n" + table(("", ""), facts))
     return "\n\n".join(parts) or "No trained network is shipped yet."
@@ -297,6 +348,9 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "wide": wide,
     "validation": validation,
     "model_cards": model_cards,
+    "drawn_slices": drawn_slices,
+    "comparison_metrics": comparison_metrics,
+    "agreement_columns": agreement_columns,
     "flags": flags,
 }
 

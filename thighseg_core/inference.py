@@ -21,7 +21,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from thighseg_core.checkpoint import Preprocessing
+from thighseg_core.labels import CLASS_INDEX, GROUPS
 from thighseg_core.networks import SIZE_MULTIPLE
+from thighseg_core.predicted_quality import MirrorAgreement
 from thighseg_core.preprocess import AIR_HU, HIGHEST_HU, normalise, working_shape
 
 _CPU_BATCH = 4  # larger ones are no faster on two cores
@@ -40,11 +42,14 @@ class InferenceOptions:
 
 @dataclass(frozen=True)
 class Prediction:
-    """classes: (K, J, I) uint8 indices of `labels.CLASSES`. device: where it ended. notes: what users should know."""
+    """classes: (K, J, I) uint8 indices of `labels.CLASSES`. device: where it ended. notes: what users should know.
+    mirror: how far the answers to the image and to its mirror image agree; None without flip averaging.
+    """
 
     classes: NDArray[np.uint8]
     device: str
     notes: tuple[str, ...] = ()
+    mirror: MirrorAgreement | None = None
 
 
 def resolve_device(device: str) -> str:
@@ -82,7 +87,7 @@ def predict(
             classes[index] = _most_probable(native)
             if observe is not None:
                 observe(index, native)
-    return Prediction(classes=classes, device=batches.device, notes=tuple(batches.notes))
+    return Prediction(classes=classes, device=batches.device, notes=tuple(batches.notes), mirror=batches.agreement())
 
 
 def _slice_probabilities(
@@ -137,6 +142,14 @@ class _Batches:
         self.flip = flip
         self.size = _CUDA_BATCH if device.startswith("cuda") else _CPU_BATCH
         self.notes: list[str] = []
+        self._pixels: list[Tensor] = []  # (B, 3 groups, in both answers or in the one plus the other)
+
+    def agreement(self) -> MirrorAgreement | None:
+        """Of all slices so far."""
+        if not self._pixels:
+            return None
+        pixels = torch.cat(self._pixels).numpy()
+        return MirrorAgreement(both=pixels[..., 0], answers=pixels[..., 1])
 
     def run(self, image: Tensor) -> list[Tensor]:
         """(B, 1, H, W) -> B tensors (C, H, W) of class probabilities in float32."""
@@ -157,6 +170,7 @@ class _Batches:
             probability: Tensor = self.network(batch).float().softmax(dim=1)
             if self.flip:
                 mirrored = self.network(batch.flip(-1)).float().softmax(dim=1).flip(-1)
+                self._pixels.append(_agreeing_pixels(probability, mirrored))
                 probability = (probability + mirrored) / 2
         return probability
 
@@ -170,6 +184,16 @@ class _Batches:
             note = "the GPU's memory did not suffice; the CPU was used"
         if note not in self.notes:
             self.notes.append(note)
+
+
+def _agreeing_pixels(first: Tensor, second: Tensor) -> Tensor:
+    """(B, C, H, W) probabilities twice -> (B, groups, 2) int64 counts for `MirrorAgreement`."""
+    one, two = first.argmax(dim=1), second.argmax(dim=1)
+    counts = []
+    for name in GROUPS:
+        a, b = one == CLASS_INDEX[name], two == CLASS_INDEX[name]
+        counts.append(torch.stack([(a & b).sum(dim=(1, 2)), a.sum(dim=(1, 2)) + b.sum(dim=(1, 2))], dim=1))
+    return torch.stack(counts, dim=1).cpu()
 
 
 def _gaussian(sigma_slices: float) -> list[float]:

@@ -14,6 +14,7 @@ from thighseg_core.labels import LabelMap
 from thighseg_core.legs import find_legs
 from thighseg_core.measurement import QualityFlag
 from thighseg_core.postprocess import refine
+from thighseg_core.predicted_quality import MirrorAgreement
 from thighseg_core.preprocess import canonical_axes, canonical_geometry, cropped_geometry
 from thighseg_core.sides import name_sides, paint
 from thighseg_core.thigh import find_thigh, without_groups
@@ -30,13 +31,15 @@ Progress = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class Segmentation:
-    """label_map: on the grid of the scan. flags: findings of the segmentation. The rest says what made it."""
+    """label_map: on the grid of the scan. flags: findings of the segmentation. mirror: how far the network agrees with
+    itself on the mirror image, where it was asked and found a thigh. The rest says what made it."""
 
     label_map: LabelMap
     flags: tuple[QualityFlag, ...]
     model_version: str
     weights_sha256: str
     device: str
+    mirror: MirrorAgreement | None = None
 
 
 def segment(
@@ -78,6 +81,7 @@ def segment_with(
     attenuation_hu = axes.apply(volume.attenuation_hu)
     labels = np.zeros(attenuation_hu.shape, dtype=np.uint8)
     flags: list[QualityFlag] = []
+    mirror: MirrorAgreement | None = None
 
     report("find body", 0.0)
     body = body_mask(attenuation_hu, geometry.spacing_mm)
@@ -112,6 +116,8 @@ def segment_with(
             sides = name_sides(classes, legs, geometry=cropped_geometry(geometry, box))
             labels[region] = paint(classes, legs, sides)
             flags += sides.flags
+            mirror = prediction.mirror
+            flags += mirror.flags() if mirror else ()
         else:
             flags.append(_not_a_thigh(evidence.reason))
     report("refine", 1.0)
@@ -122,6 +128,7 @@ def segment_with(
         model_version=model.card.version,
         weights_sha256=model.card.weights_sha256,
         device=used_device,
+        mirror=mirror,
     )
 
 

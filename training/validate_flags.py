@@ -171,7 +171,12 @@ PLANTED = (
     Planted(
         "adductors called flexor", codes=("group_shares",), also=("pieces",), of_scan=_relabelled(_adductor_to_flexor)
     ),
-    Planted("left muscles eroded", codes=("asymmetry",), also=("group_shares", "pieces"), of_scan=_relabelled(_wasted_left)),
+    Planted(
+        "left muscles eroded",
+        codes=("asymmetry",),
+        also=("group_shares", "pieces"),
+        of_scan=_relabelled(_wasted_left),
+    ),
     Planted("extensor in three pieces", codes=("pieces",), of_scan=_relabelled(_broken)),
     Planted("nine slices", codes=("few_slices", "truncated"), of_scanner=_nine_slices),
     Planted("sides swapped", codes=("side_order",), of_scan=_relabelled(_swap_sides)),
