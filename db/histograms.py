@@ -27,7 +27,7 @@ def histogram_row(histogram: Histogram, *, run_id: int) -> dict[str, Any]:
     }
 
 
-def histograms(*, run_ids: Iterable[int], extent: str | None = None) -> Select[tuple[HistogramRow]]:
+def histograms(*, run_ids: Iterable[int], extent: str | None = None) -> Select[HistogramRow]:
     """The rows of these runs, of one extent or of all."""
     statement = select(HistogramRow).where(HistogramRow.run_id.in_(list(run_ids))).order_by(HistogramRow.id)
     return statement if extent is None else statement.where(HistogramRow.extent == extent)

@@ -113,6 +113,20 @@ def test_estimated_levels_stand_in_for_ends_out_of_view():
     assert legs["right"].scale is None  # nothing was estimated for it
 
 
+def test_levels_are_estimated_only_where_an_end_is_out_of_view():
+    asked = []
+
+    def estimate(volume):
+        asked.append(volume.geometry.shape[0])
+        return levels_of(volume)
+
+    for z_mm, n_asked in ((WHOLE, 0), (SHAFT, 1)):
+        volume, label_map = legs_scan(spacing_mm=(6.0, 2.0, 1.75), z_mm=z_mm)
+        leg = find_landmarks(volume, label_map, levels=lambda volume=volume: estimate(volume)).legs["left"]
+        assert leg.midthigh_z_mm == pytest.approx(215.0, abs=2.0)
+        assert len(asked) == n_asked
+
+
 def test_levels_are_held_to_the_end_that_is_in_view():
     # all levels too large by 0.05, which would put mid-thigh 21.5 mm too high; the head in view takes it back
     volume, label_map = legs_scan(spacing_mm=(4.0, 2.0, 1.75), z_mm=(100.0, 470.0))

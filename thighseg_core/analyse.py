@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from thighseg_core.checkpoint import DEFAULT_MODEL
+from thighseg_core.errors import ModelError
 from thighseg_core.histogram import Histogram
 from thighseg_core.labels import GROUP_MAP_VERSION, LabelMap
 from thighseg_core.landmarks import Landmarks
+from thighseg_core.levels import SliceLevels
 from thighseg_core.manifest import RunManifest, git_commit, software_version, utc_now
 from thighseg_core.measure import Measured, measure_all
 from thighseg_core.measurement import Measurement, QualityFlag
@@ -21,6 +24,7 @@ from thighseg_core.volume import CTVolume, SeriesInfo
 
 __all__ = ["Analysis", "analyse", "measure_only", "write_results"]
 
+log = logging.getLogger(__name__)
 Progress = Callable[[str, float], None]
 EXTERNAL = "external"  # model name of a label map that was handed in
 
@@ -132,10 +136,21 @@ def _measured(
     volume: CTVolume, label_map: LabelMap, *, preset: HUPreset, progress: Progress
 ) -> tuple[Measured, tuple[QualityFlag, ...]]:
     progress("measure", 0.0)
-    measured = measure_all(volume, label_map, preset=preset)
+    measured = measure_all(volume, label_map, preset=preset, levels=lambda: _estimated_levels(volume, label_map))
     found = flags(volume, label_map, census=measured.census)
     progress("measure", 1.0)
     return measured, found
+
+
+def _estimated_levels(volume: CTVolume, label_map: LabelMap) -> SliceLevels | None:
+    """Levels from the images of the slices; None, with a line in the log, where the level network cannot be read."""
+    from thighseg_core.level_estimate import estimate_levels  # torch loads when it is needed
+
+    try:
+        return estimate_levels(volume, label_map)
+    except ModelError as error:
+        log.warning("no levels were estimated: %s", error)
+        return None
 
 
 def _manifest(

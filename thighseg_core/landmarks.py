@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ from thighseg_core import bony_points
 from thighseg_core.axial import axial_view
 from thighseg_core.femur_axis import FemurScale, femur_length_mm, scale_from_ends, scale_from_levels, shaft_line
 from thighseg_core.femur_shape import Box, FemurShape, SliceStack, femur_shape, slice_stack
-from thighseg_core.labels import SIDES, LabelMap, label_value
+from thighseg_core.labels import LABELS, SIDES, LabelMap, label_value
 from thighseg_core.levels import SliceLevels
 from thighseg_core.volume import CTVolume
 
@@ -27,6 +27,7 @@ POINT_DESCRIPTIONS: dict[str, str] = {
     "ischial_tuberosity": "Lowest point of the hip bone medial to and behind the upper femur.",
 }
 MIDTHIGH_LEVEL = 0.5  # our convention: halfway from the top of the femoral head to the distal end of the condyles
+Levels = SliceLevels | Callable[[], SliceLevels | None]
 NO_LEVEL = "the ends of the femur are not both in view"
 
 
@@ -74,23 +75,33 @@ class Landmarks:
     stack: SliceStack = field(repr=False)
 
 
-def find_landmarks(volume: CTVolume, label_map: LabelMap, *, levels: SliceLevels | None = None) -> Landmarks:
-    """Landmarks of both legs of a labelled scan. `levels` stand in where an end of a femur is not in view."""
+def find_landmarks(volume: CTVolume, label_map: LabelMap, *, levels: Levels | None = None) -> Landmarks:
+    """Landmarks of both legs of a labelled scan.
+
+    levels: stand in where an end of a femur is not in view; a function that estimates them is called only then.
+    """
     view = axial_view(label_map.geometry)
     stack = slice_stack(label_map.geometry, view)
     labels, attenuation = view.slices(label_map.labels), view.slices(volume.attenuation_hu)
-    highest = label_value("femur", SIDES[-1])
-    boxes: dict[int, Any] = dict(enumerate(ndimage.find_objects(labels, max_label=highest), start=1))
-    legs = {}
+    boxes: dict[int, Any] = dict(enumerate(ndimage.find_objects(labels, max_label=max(LABELS)), start=1))
+    shapes: dict[str, FemurShape | None] = {}
+    points = {}
     for side in SIDES:
         value = label_value("femur", side)
         box = boxes.get(value)
         shape = None
         if box is not None:
             shape = femur_shape(labels, value, box=box, view=view, geometry=label_map.geometry)
-        points = _points(labels, attenuation, shape, box, side, label_map, stack)
-        legs[side] = _leg(shape, points, side, stack, levels)
-    return Landmarks(legs=legs, stack=stack)
+        points[side] = _points(labels, attenuation, shape, box, side, label_map, stack)
+        shapes[side] = shape
+    if callable(levels):
+        present = [s for s in SIDES if any(boxes[v] for v, name in LABELS.items() if name.endswith(f"_{s}"))]
+        levels = levels() if any(_scale(shapes[side], stack) is None for side in present) else None
+    return Landmarks(legs={s: _leg(shapes[s], points[s], s, stack, levels) for s in SIDES}, stack=stack)
+
+
+def _scale(shape: FemurShape | None, stack: SliceStack) -> FemurScale | None:
+    return None if shape is None else scale_from_ends(shape, stack)
 
 
 def _points(
@@ -144,7 +155,7 @@ def _leg(
     levels: SliceLevels | None,
 ) -> LegLandmarks:
     length = f"no femur labelled on the {side}" if shape is None else femur_length_mm(shape, stack)
-    scale: FemurScale | str | None = None if shape is None else scale_from_ends(shape, stack)
+    scale: FemurScale | str | None = _scale(shape, stack)
     if scale is None and levels is not None and side in levels.level:
         scale = scale_from_levels(levels.level[side], levels.sd[side], source=levels.source, shape=shape, stack=stack)
     if scale is None:

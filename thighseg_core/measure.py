@@ -10,8 +10,7 @@ from thighseg_core.extents import find_stretches, label_shares
 from thighseg_core.facts import Scene, fact
 from thighseg_core.histogram import Histogram, histograms_of
 from thighseg_core.labels import SIDES, LabelMap
-from thighseg_core.landmarks import Landmarks, find_landmarks
-from thighseg_core.levels import SliceLevels
+from thighseg_core.landmarks import Landmarks, Levels, find_landmarks
 from thighseg_core.measurement import Measurement
 from thighseg_core.metrics import EXTENT_DESCRIPTIONS, FULL, METRICS, REGIONS
 from thighseg_core.sections import cross_sections
@@ -33,7 +32,7 @@ class Measured:
 
 
 def measure(
-    volume: CTVolume, label_map: LabelMap, *, preset: HUPreset = DEFAULT_PRESET, levels: SliceLevels | None = None
+    volume: CTVolume, label_map: LabelMap, *, preset: HUPreset = DEFAULT_PRESET, levels: Levels | None = None
 ) -> tuple[Measurement, ...]:
     """Every metric of `METRICS` for every region, side and extent it applies to, present or not, in a fixed order.
 
@@ -44,9 +43,9 @@ def measure(
 
 
 def measure_all(
-    volume: CTVolume, label_map: LabelMap, *, preset: HUPreset = DEFAULT_PRESET, levels: SliceLevels | None = None
+    volume: CTVolume, label_map: LabelMap, *, preset: HUPreset = DEFAULT_PRESET, levels: Levels | None = None
 ) -> Measured:
-    """Measurements, landmarks and histograms; `levels` stand in where the ends of a femur are not in view.
+    """Measurements, landmarks and histograms; `levels` as in `find_landmarks`.
 
     Raises GeometryMismatchError when scan and label map do not lie on one grid.
     """
