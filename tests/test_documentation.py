@@ -136,7 +136,7 @@ def test_the_file_tree_names_nothing_that_does_not_exist() -> None:
     assert [name for name in tree_entries() if not (ROOT / name).exists()] == []
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/numbers.md", "docs/models.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/numbers.md", "docs/models.md", "docs/agreement.md"])
 def test_the_generated_parts_are_up_to_date(name: str, generator: ModuleType) -> None:
     assert name in generator.DOCUMENTS
     assert "<!-- generated: " in read(name)
