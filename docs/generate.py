@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = ("README.md", "docs/numbers.md", "docs/models.md", "docs/agreement.md")
-_BLOCK = re.compile(r"(<!-- generated: (?P<name>[a-z_]+) -->\n).*?(\n<!-- end -->)", re.DOTALL)
+_BLOCK = re.compile(r"(<!-- generated: (?P<name>[a-z_]+) -->\n).*?\n?(<!-- end -->)", re.DOTALL)
 
 # What a folder or a file that has no docstring is for, in the order of the tree.
 PURPOSE = {
@@ -357,7 +357,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
 
 def regenerated(text: str) -> str:
     """The text with every generated block made anew."""
-    return _BLOCK.sub(lambda match: match[1] + BLOCKS[match["name"]]() + match[3], text)
+    return _BLOCK.sub(lambda match: match[1] + BLOCKS[match["name"]]() + "\n" + match[3], text)
 
 
 def main() -> None:

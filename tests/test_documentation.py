@@ -136,6 +136,14 @@ def test_the_file_tree_names_nothing_that_does_not_exist() -> None:
     assert [name for name in tree_entries() if not (ROOT / name).exists()] == []
 
 
+def test_an_empty_block_is_filled_and_takes_nothing_with_it(generator: ModuleType) -> None:
+    text = "<!-- generated: groups -->\n<!-- end -->\nkept\n<!-- generated: groups -->\nold\n<!-- end -->\n"
+    once = generator.regenerated(text)
+    assert "kept" in once
+    assert "old" not in once
+    assert generator.regenerated(once) == once
+
+
 @pytest.mark.parametrize("name", ["README.md", "docs/numbers.md", "docs/models.md", "docs/agreement.md"])
 def test_the_generated_parts_are_up_to_date(name: str, generator: ModuleType) -> None:
     assert name in generator.DOCUMENTS
