@@ -24,6 +24,7 @@ from thighseg_core.level_network import (
     LEVEL_PIXELS,
     LEVEL_PREPROCESSING,
     LevelNetwork,
+    load_level_network,
     save_level_network,
 )  # fmt: skip
 from thighseg_core.manifest import git_commit, utc_now
@@ -42,6 +43,7 @@ VALIDATION_SEED = 20251123
 class LevelConfig:
     """One run of the level network."""
 
+    start_from: str = ""  # folder of a level network to start from; empty: random weights
     steps: int = 1500
     batch_size: int = 48
     learning_rate: float = 2e-3
@@ -51,6 +53,8 @@ class LevelConfig:
     validation_slices: int = 512
     seed: int = 1
     threads: int = 1
+    mass: float = 0.3  # probability of a mass: an ellipse of soft tissue over whatever is there
+    mass_mm: tuple[float, float] = (15.0, 60.0)  # its half axes
     anatomy: AnatomyRange = field(default_factory=AnatomyRange)
     render: RenderRange = field(default_factory=RenderRange)
 
@@ -74,7 +78,26 @@ def level_batch(atlas: Atlas, config: LevelConfig, *, n: int, generator: torch.G
     size, pixel_mm = (LEVEL_PIXELS, LEVEL_PIXELS), LEVEL_PREPROCESSING.spacing_mm
     subject = anatomy(atlas, leg=leg, level=level, draw=draw, size=size, pixel_mm=pixel_mm, ranges=config.anatomy)
     attenuation_hu, _ = render(subject, draw=draw, ranges=config.render)
+    attenuation_hu = torch.where(
+        _masses(draw, config) & (attenuation_hu > -300), _mass_hu(draw, size), attenuation_hu
+    )  # fmt: skip
     return torch.from_numpy(normalise(attenuation_hu.numpy(), LEVEL_PREPROCESSING)), level
+
+
+def _masses(draw: Draw, config: LevelConfig) -> Tensor:
+    """(n, 1, 64, 64) bool: tumours hide or push aside what tells the level; here they only hide it."""
+    along_mm = (torch.arange(LEVEL_PIXELS) - (LEVEL_PIXELS - 1) / 2) * LEVEL_PREPROCESSING.spacing_mm
+    middle_mm, half_mm = draw.uniform(-60.0, 60.0, 2), draw.uniform(*config.mass_mm, 2)
+    down = (along_mm[None, :, None] - middle_mm[:, 0, None, None]) / half_mm[:, 0, None, None]
+    across = (along_mm[None, None, :] - middle_mm[:, 1, None, None]) / half_mm[:, 1, None, None]
+    there = draw.chance(config.mass)[:, None, None]
+    return ((down**2 + across**2 < 1) & there)[:, None]
+
+
+def _mass_hu(draw: Draw, size: tuple[int, int]) -> Tensor:
+    """(n, 1, *size) attenuation between water and muscle, with noise."""
+    level_hu, noise_hu = draw.uniform(5.0, 60.0), draw.uniform(2.0, 15.0)
+    return level_hu[:, None, None, None] + draw.noise(size) * noise_hu[:, None, None, None]
 
 
 def loss_of(answer: Tensor, level: Tensor) -> Tensor:
@@ -108,6 +131,8 @@ def train_level(config: LevelConfig, *, atlas: Atlas, run: Path) -> LevelNetwork
         atlas, config, n=config.validation_slices, generator=torch.Generator().manual_seed(VALIDATION_SEED)
     )
     network = LevelNetwork()
+    if config.start_from:
+        network.load_state_dict(load_level_network(Path(config.start_from))[0].state_dict())
     averaged = copy.deepcopy(network).requires_grad_(False)
     optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.learning_rate, total_steps=config.steps)
@@ -147,6 +172,7 @@ def _card(config: LevelConfig, atlas: Atlas, step: int, seconds: int, scores: di
             "data": "synthetic CT only, from the Visible Human lower-limb surfaces (Andreassen et al. 2022, CC BY 4.0)",
             "atlas_legs": [leg.name for leg in atlas.legs],
             "images": step * config.batch_size,
+            "started_from": config.start_from,
             "seconds": seconds,
             "git_commit": git_commit(),
             "finished_at": utc_now(),
