@@ -19,8 +19,9 @@ app = st.App(__file__, routes=scan_routes.routes(), middleware=[Middleware(recei
 def main() -> None:
     """One run of the script: the frame, then the page that the address asks for."""
     shell.configure()
-    page = st.navigation(navigation.sections())
-    shell.sidebar()
+    pages = navigation.sections()
+    page = st.navigation(pages, position="hidden")
+    shell.sidebar(pages)
     staging.prepare(to_disk=page.url_path == "upload")
     if shell.data_folder_is_ready():
         cache.start_worker()

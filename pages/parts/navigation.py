@@ -35,7 +35,7 @@ ENTRIES = (
 
 
 def sections() -> dict[str, list[StreamlitPage]]:
-    """The pages by section of the sidebar, for st.navigation. Call it in a script run."""
+    """The pages by section, for st.navigation. Call it in a script run."""
     found: dict[str, list[StreamlitPage]] = {}
     for entry in ENTRIES:
         found.setdefault(entry.section, []).append(_page(entry))
@@ -43,6 +43,16 @@ def sections() -> dict[str, list[StreamlitPage]]:
     by_name = st.Page(_go_home, title="Home", url_path=HOME, visibility="hidden")
     found[ENTRIES[0].section].append(by_name)
     return found
+
+
+def draw(pages: dict[str, list[StreamlitPage]]) -> None:
+    """The list of pages. Ours and not st.navigation's own, whose sections are no proper list for a screen reader."""
+    for section, links in pages.items():
+        with st.container(gap="xxsmall"):
+            st.caption(f"**{section}**")
+            for page in links:
+                if page.visibility == "visible":
+                    st.page_link(page)
 
 
 def _page(entry: Entry) -> StreamlitPage:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
-from pages.parts import cache
+from pages.parts import cache, navigation
 from thighseg_core import __version__
 from thighseg_core.errors import DatabaseError, ThighSegError
 
@@ -20,6 +21,9 @@ _STYLE = """
 .stMainBlockContainer { padding: 3.4rem 2.5rem 4rem; max-width: 1680px; }
 .stMainBlockContainer [data-testid="stMarkdownContainer"] p { max-width: 84ch; }
 .stMainBlockContainer [data-testid="stAlert"] p { max-width: none; }
+/* Streamlit's small print is too faint to read (WCAG asks for 4.5 : 1). */
+[data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] p { color: inherit; opacity: 1; }
+[data-testid="stCaptionContainer"] p { opacity: 0.78; }
 [data-testid="stMetricValue"] { font-variant-numeric: tabular-nums; }
 @media (max-width: 640px) { .stMainBlockContainer { padding-left: 1rem; padding-right: 1rem; } }
 </style>
@@ -32,10 +36,12 @@ def configure() -> None:
     st.html(_STYLE)
 
 
-def sidebar() -> None:
+def sidebar(pages: dict[str, list[StreamlitPage]]) -> None:
     """Logo above the page list, the notice below it."""
     st.logo(str(ASSETS / "logo.svg"), icon_image=str(ASSETS / "mark.svg"), size="large")
     with st.sidebar:
+        navigation.draw(pages)
+        st.divider()
         st.caption(f"{RESEARCH_USE}  \nThighSeg {__version__}")
 
 

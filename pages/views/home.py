@@ -85,7 +85,10 @@ def _waiting(scans: list[dict[str, Any]], states: list[str], n_uploads: int) -> 
             st.caption(whom)
             name, icon = f"Open {target}", ":material/arrow_forward:"
             query = {"show": "flagged"} if label == "Flagged" else None
-            st.page_link(f"pages/views/{target}.py", label=name, icon=icon, disabled=not count, query_params=query)
+            if count:
+                st.page_link(f"pages/views/{target}.py", label=name, icon=icon, query_params=query)
+            else:
+                st.caption("nothing waits")
 
 
 def _attention(scans: list[dict[str, Any]], states: list[str]) -> None:
