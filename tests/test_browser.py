@@ -16,16 +16,19 @@ from pathlib import Path
 import numpy as np
 import phantom_study
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from bad_inputs import BAD_INPUTS
 from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 from serving import CHROMIUM, PATIENCE_S, ROOT, serving
 
 from db.settings import Settings
+from pages.parts import navigation
 from thighseg_core.checkpoint import available_models
 
 REAL_SERIES = ROOT.parent / "shared" / "data" / "ct_sarcoma" / "STS_047" / "CT"
-PAGES = ("", "upload", "queue", "viewer?scan=1", "cohort", "export", "about")
+ADDRESS = {"home": "", "viewer": "viewer?scan=1", "subject": "subject?subject=1"}
+PAGES = tuple(ADDRESS.get(entry.view, entry.view) for entry in navigation.ENTRIES)
 PATIENCE_MS = PATIENCE_S * 1000
 
 pytestmark = [
@@ -147,6 +150,25 @@ def test_every_page_is_drawn_whole_without_a_console_error(width: int, page: Pag
         )
         assert excess_px <= 0, f"/{name} is {excess_px} px wider than a window of {width} px"
         assert "Traceback" not in page.inner_text("body")
+
+
+def test_no_page_has_a_serious_accessibility_finding(page: Page, address: str) -> None:
+    """axe-core's rules of impact "serious" and "critical" on every page."""
+    found = []
+    for name in PAGES:
+        opened(page, f"{address}/{name}")
+        page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton]')")
+        for violation in Axe().run(page).response["violations"]:
+            if violation["impact"] in ("serious", "critical"):
+                example = violation["nodes"][0]["html"][:200]
+                found.append(f"/{name}: {violation['id']}, {len(violation['nodes'])} times, such as {example}")
+    assert found == []
+
+
+def test_home_has_its_name_as_an_address_too(page: Page, address: str) -> None:
+    opened(page, f"{address}/home")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Thigh muscle from CT")
+    expect(page.get_by_text("Page not found")).to_have_count(0)
 
 
 def test_the_slice_follows_the_slider_and_the_groups_can_be_switched_off(page: Page, address: str) -> None:
