@@ -58,7 +58,7 @@ class _LooksLeft(nn.Module):
 
 
 def test_averaging_with_the_mirror_image_removes_what_depends_on_the_side():
-    hu = np.zeros((1, 32, 32), dtype=np.int16)
+    hu = np.full((1, 32, 32), -1000, dtype=np.int16)
     once = _predict(hu, _LooksLeft()).classes
     averaged = _predict(hu, _LooksLeft(), InferenceOptions(flip_averaging=True)).classes
     assert (once[..., :16] == 1).all()
@@ -166,3 +166,40 @@ def test_half_precision_on_the_gpu_gives_the_classes_of_the_cpu():
     )
     assert prediction.device == "cuda"
     assert (prediction.classes == on_cpu).mean() > 0.98
+
+
+class _SeesItsPicture(nn.Module):
+    """Calls everything brighter than air extensor and keeps what it was shown."""
+
+    def __init__(self):
+        super().__init__()
+        self.shown = []
+
+    def forward(self, image):
+        self.shown.append(image)
+        logits = torch.zeros(len(image), 10, *image.shape[2:])
+        logits[:, 1] = 10 * (image[:, 0] + 0.95)
+        return logits
+
+
+@pytest.mark.parametrize(
+    ("cut", "margins"),
+    [
+        (np.s_[:, 20:, :30], (0, 20, 20, 0)),
+        (np.s_[:, :44, 30:], (20, 0, 0, 20)),
+        (np.s_[:, 20:44, 30:66], (0, 0, 0, 0)),
+    ],
+    ids=["bottom left", "top right", "nowhere"],
+)
+def test_where_the_edge_cuts_the_body_the_network_sees_air_beyond_and_every_voxel_stays_in_place(cut, margins):
+    hu = np.full((2, 64, 96), -1000.0)
+    hu[cut] = 50.0
+    network = _SeesItsPicture()
+    assert (_predict(hu, network).classes == (hu > 0)).all()
+    top, bottom, left, right = margins
+    shown = network.shown[0][0, 0].numpy()
+    rows, columns = np.flatnonzero((shown > -0.95).any(axis=1)), np.flatnonzero((shown > -0.95).any(axis=0))
+    first = (np.flatnonzero((hu[0] > 0).any(axis=1))[0], np.flatnonzero((hu[0] > 0).any(axis=0))[0])
+    assert (rows[0], columns[0]) == (first[0] + top, first[1] + left)
+    assert shown.shape[0] >= 64 + top + bottom
+    assert shown.shape[1] >= 96 + left + right

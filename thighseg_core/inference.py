@@ -20,12 +20,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from thighseg_core.body import BODY_HU
 from thighseg_core.checkpoint import Preprocessing
 from thighseg_core.labels import CLASS_INDEX, GROUPS
 from thighseg_core.networks import SIZE_MULTIPLE
 from thighseg_core.predicted_quality import MirrorAgreement
 from thighseg_core.preprocess import AIR_HU, HIGHEST_HU, normalise, working_shape
 
+# Muscles that end where the picture ends were mistaken on real slices: adductor of STS_006 Dice 0 and 0.23, with a margin
+# of air 0.6 and 0.87.
+_CUT_MARGIN = 20  # pixels of the network
 _CPU_BATCH = 4  # larger ones are no faster on two cores
 _CUDA_BATCH = 64
 
@@ -100,11 +104,13 @@ def _slice_probabilities(
     """(C, h, w) class probabilities of each slice at the network's resolution, in order."""
     n_slices, rows, columns = attenuation_hu.shape
     shape = working_shape((rows, columns), spacing_mm, preprocessing.spacing_mm)
+    margins = _air_margins(attenuation_hu)
+    top, left = margins[0][0], margins[1][0]
     start = 0
     while start < n_slices:
         slab = attenuation_hu[start : start + batches.size]
-        for probability in batches.run(_network_images(slab, shape, preprocessing)):
-            yield probability[:, : shape[0], : shape[1]]
+        for probability in batches.run(_network_images(slab, shape, margins, preprocessing)):
+            yield probability[:, top : top + shape[0], left : left + shape[1]]
         start += len(slab)
         if progress is not None:
             progress(start / n_slices)
@@ -124,12 +130,27 @@ def _most_probable(probability: Tensor) -> NDArray[np.uint8]:
     return np.asarray(probability.argmax(dim=0).cpu().numpy(), dtype=np.uint8)
 
 
-def _network_images(slab: NDArray[Any], shape: tuple[int, int], preprocessing: Preprocessing) -> Tensor:
-    """(B, J, I) attenuation -> (B, 1, H, W) normalised images, averaged down, air added to multiples of 32."""
+def _air_margins(attenuation_hu: NDArray[Any]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Pixels of air to add before and after the rows and the columns: where the picture's edge cuts the body."""
+    cut_rows = (attenuation_hu[:, [0, -1], :] > BODY_HU).any(axis=(0, 2))
+    cut_columns = (attenuation_hu[:, :, [0, -1]] > BODY_HU).any(axis=(0, 1))
+    top, bottom, left, right = (_CUT_MARGIN if cut else 0 for cut in (*cut_rows, *cut_columns))
+    return (top, bottom), (left, right)
+
+
+def _network_images(
+    slab: NDArray[Any],
+    shape: tuple[int, int],
+    margins: tuple[tuple[int, int], tuple[int, int]],
+    preprocessing: Preprocessing,
+) -> Tensor:
+    """(B, J, I) attenuation -> (B, 1, H, W) normalised images, averaged down, air added: margins, multiples of 32."""
     raw = torch.from_numpy(np.clip(slab, AIR_HU, HIGHEST_HU).astype(np.float32))[:, None]
     small = F.interpolate(raw, size=shape, mode="bilinear", align_corners=False, antialias=True)
-    bottom, right = (-n % SIZE_MULTIPLE for n in shape)
-    padded = F.pad(small, (0, right, 0, bottom), value=float(AIR_HU))
+    (top, bottom), (left, right) = margins
+    bottom += -(shape[0] + top + bottom) % SIZE_MULTIPLE
+    right += -(shape[1] + left + right) % SIZE_MULTIPLE
+    padded = F.pad(small, (left, right, top, bottom), value=float(AIR_HU))
     return torch.from_numpy(normalise(padded.numpy(), preprocessing))
 
 
