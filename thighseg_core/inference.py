@@ -27,8 +27,8 @@ from thighseg_core.networks import SIZE_MULTIPLE
 from thighseg_core.predicted_quality import MirrorAgreement
 from thighseg_core.preprocess import AIR_HU, HIGHEST_HU, normalise, working_shape
 
-# Muscles that end where the picture ends were mistaken on real slices: adductor of STS_006 Dice 0 and 0.23, with a margin
-# of air 0.6 and 0.87.
+# Muscles that end where the picture ends were mistaken on real slices: adductor of STS_006 had a Dice of 0 and 0.23,
+# with a margin of air 0.6 and 0.87.
 _CUT_MARGIN = 20  # pixels of the network
 _CPU_BATCH = 4  # larger ones are no faster on two cores
 _CUDA_BATCH = 64
@@ -132,9 +132,8 @@ def _most_probable(probability: Tensor) -> NDArray[np.uint8]:
 
 def _air_margins(attenuation_hu: NDArray[Any]) -> tuple[tuple[int, int], tuple[int, int]]:
     """Pixels of air to add before and after the rows and the columns: where the picture's edge cuts the body."""
-    cut_rows = (attenuation_hu[:, [0, -1], :] > BODY_HU).any(axis=(0, 2))
-    cut_columns = (attenuation_hu[:, :, [0, -1]] > BODY_HU).any(axis=(0, 1))
-    top, bottom, left, right = (_CUT_MARGIN if cut else 0 for cut in (*cut_rows, *cut_columns))
+    edges = (attenuation_hu[:, 0], attenuation_hu[:, -1], attenuation_hu[:, :, 0], attenuation_hu[:, :, -1])
+    top, bottom, left, right = (_CUT_MARGIN if (edge > BODY_HU).any() else 0 for edge in edges)
     return (top, bottom), (left, right)
 
 
