@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, TextIO
@@ -30,6 +31,7 @@ Row = dict[str, Any]
 
 NA = "NA"
 SCAN_ID_DIGITS = 12
+_PLAIN = re.compile(r"[A-Za-z0-9_.%][^\t\r\n]*")  # text that stands in a CSV as it is
 
 COLUMN_DESCRIPTIONS: dict[str, str] = {
     "scan_id": "The scan: ct_ and the first 12 hexadecimal digits of its digest. The same scan has the same id "
@@ -126,7 +128,8 @@ def long_rows(
         "age_years": age_years,
         "days_since_baseline": days_since_baseline,
     }
-    return [{column: _fact(m).get(column, run.get(column)) for column in LONG_COLUMNS} for m in measurements]
+    of_the_run = {column: run.get(column) for column in LONG_COLUMNS}
+    return [of_the_run | _fact(measurement) for measurement in measurements]
 
 
 def _fact(measurement: Measurement) -> Row:
@@ -182,7 +185,9 @@ def wide_rows(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
     seen: set[tuple[Any, ...]] = set()
     for row in rows:
         key = (row["subject_id"], row["visit"], row["scan_id"])
-        wide = out.setdefault(key, {c: row.get(c) if c in WIDE_KEYS else None for c in columns})
+        if key not in out:
+            out[key] = dict.fromkeys(columns) | {column: row.get(column) for column in WIDE_KEYS}
+        wide = out[key]
         name = wide_name(row["region"], row["side"], row["metric"], extent=row["extent"])
         if (key, name) in seen:
             raise InputError(
@@ -222,6 +227,8 @@ def write_rows(
 
 
 def _cell(value: object, missing: str) -> str:
+    if type(value) is str and _PLAIN.fullmatch(value):  # nearly every cell
+        return value
     if value is None or value == "" or value != value:  # the last: not a number
         return missing
     if isinstance(value, bool):

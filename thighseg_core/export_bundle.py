@@ -8,11 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TextIO
 
 from thighseg_core import export, export_formats, export_redcap, export_scans
 from thighseg_core.errors import InputError
@@ -102,43 +104,62 @@ def _write_tables(
     options: Options,
     counts: _Counts,
 ) -> None:
-    wide_columns = export.wide_columns()
-    wide: list[export.Row] = []
-    start = _BOM if options.byte_order_mark else ""
-    with (folder / "long.csv").open("w", encoding="utf-8", newline="") as out:
-        out.write(start)
-        export.write_header(out, export.LONG_COLUMNS)
-        counts.rows["long"] = 0
+    places = Counter((scan["subject_id"], scan["visit"]) for scan in scans)
+    with ExitStack() as files:
+        long = _opened(files, folder / "long.csv", export.LONG_COLUMNS, options)
+        wide = _opened(files, folder / "wide.csv", export.wide_columns(), options)
+        redcap = _Redcap(files, folder, options, repeats=max(places.values(), default=1) > 1)
+        counts.rows |= {"long": 0, "wide": 0}
         for rows in long_by_scan:
-            counts.rows["long"] += export.write_rows(out, rows)
-            wide += export.wide_rows(rows)
-    counts.rows["wide"] = _write_csv(folder / "wide.csv", wide, wide_columns, options)
+            counts.rows["long"] += export.write_rows(long, rows)
+            in_wide = export.wide_rows(rows)
+            counts.rows["wide"] += export.write_rows(wide, in_wide, columns=export.wide_columns())
+            redcap.add(in_wide)
     counts.rows["scans"] = _write_csv(folder / "scans.csv", scans, export_scans.SCAN_COLUMNS, options)
     for table in more:
-        counts.rows[table.name] = _write_csv(
-            folder / f"{table.name}.csv", table.rows, tuple(table.descriptions), options
-        )
-    if REDCAP in options.formats:
-        with (folder / "redcap_dictionary.csv").open("w", encoding="utf-8", newline="") as out:
-            export.write_header(out, export_redcap.DICTIONARY_COLUMNS)
-            rows_ = export_redcap.dictionary_rows()
-            counts.rows["redcap_dictionary"] = export.write_rows(
-                out, rows_, columns=export_redcap.DICTIONARY_COLUMNS, missing=""
-            )
-        columns = export_redcap.import_columns(wide)
-        with (folder / "redcap_import.csv").open("w", encoding="utf-8", newline="") as out:
-            export.write_header(out, columns)
-            counts.rows["redcap_import"] = export.write_rows(
-                out, export_redcap.import_rows(wide), columns=columns, missing=""
-            )
-        counts.events = export_redcap.events(wide)
+        path = folder / f"{table.name}.csv"
+        counts.rows[table.name] = _write_csv(path, table.rows, tuple(table.descriptions), options)
+    counts.events = [export_redcap.event(visit) for visit in sorted({visit for _, visit in places})]
+
+
+class _Redcap:
+    """The two files for REDCap, written row by row; nothing where they were not asked for."""
+
+    def __init__(self, files: ExitStack, folder: Path, options: Options, *, repeats: bool) -> None:
+        self._repeats = repeats
+        self._seen: Counter[tuple[Any, Any]] = Counter()
+        self._out: TextIO | None = None
+        if REDCAP not in options.formats:
+            return
+        plain = Options()
+        columns = export_redcap.DICTIONARY_COLUMNS
+        out = _opened(files, folder / "redcap_dictionary.csv", columns, plain)
+        export.write_rows(out, export_redcap.dictionary_rows(), columns=columns, missing="")
+        self._columns = export_redcap.import_columns(repeats=repeats)
+        self._out = _opened(files, folder / "redcap_import.csv", self._columns, plain)
+
+    def add(self, wide: Sequence[export.Row]) -> None:
+        """Write these rows of the wide table."""
+        if self._out is None:
+            return
+        for row in wide:
+            place = (row["subject_id"], row["visit"])
+            self._seen[place] += 1
+            instance = self._seen[place] if self._repeats else None
+            imported = export_redcap.import_row(row, instance=instance)
+            export.write_rows(self._out, [imported], columns=self._columns, missing="")
+
+
+def _opened(files: ExitStack, path: Path, columns: Sequence[str], options: Options) -> TextIO:
+    out = files.enter_context(path.open("w", encoding="utf-8", newline=""))
+    out.write(_BOM if options.byte_order_mark else "")
+    export.write_header(out, columns)
+    return out
 
 
 def _write_csv(path: Path, rows: Iterable[export.Row], columns: Sequence[str], options: Options) -> int:
-    with path.open("w", encoding="utf-8", newline="") as out:
-        out.write(_BOM if options.byte_order_mark else "")
-        export.write_header(out, columns)
-        return export.write_rows(out, rows, columns=columns)
+    with ExitStack() as files:
+        return export.write_rows(_opened(files, path, columns, options), rows, columns=columns)
 
 
 def _convert(folder: Path, options: Options, more: Sequence[Table], counts: _Counts) -> None:

@@ -7,7 +7,7 @@ because REDCap checks numbers; the status fields say why.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from thighseg_core import export
@@ -60,36 +60,23 @@ def dictionary_rows() -> list[export.Row]:
     return rows
 
 
-def import_columns(wide: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Columns of the import file: repeat columns only where a subject's visit has more than one scan."""
+def import_columns(*, repeats: bool) -> tuple[str, ...]:
+    """Columns of the import file; repeats: whether a subject's visit has more than one scan."""
     record, *others = field_names()
-    repeats = _REPEAT if _repeats(wide) else ()
-    return (record, _EVENT, *repeats, *others)
+    return (record, _EVENT, *(_REPEAT if repeats else ()), *others)
 
 
-def import_rows(wide: Sequence[Mapping[str, Any]]) -> list[export.Row]:
-    """Rows of the wide table as rows of the import file, missing values blank."""
-    repeats = _repeats(wide)
-    seen: dict[tuple[Any, Any], int] = {}
-    rows = []
-    for scan in wide:
-        place = (scan["subject_id"], scan["visit"])
-        seen[place] = seen.get(place, 0) + 1
-        row: export.Row = {_EVENT: f"visit_{scan['visit']}_arm_1"}
-        if repeats:
-            row |= dict(zip(_REPEAT, (INSTRUMENT, seen[place]), strict=True))
-        rows.append(row | {name: scan.get(name) for name in field_names()})
-    return rows
+def import_row(wide: Mapping[str, Any], *, instance: int | None) -> export.Row:
+    """A row of the wide table as one of the import file. instance: 1, 2, ... in its visit; None without repeats."""
+    row: export.Row = {_EVENT: event(wide["visit"])}
+    if instance is not None:
+        row |= dict(zip(_REPEAT, (INSTRUMENT, instance), strict=True))
+    return row | {name: wide.get(name) for name in field_names()}
 
 
-def events(wide: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Unique event names that the project needs, in order."""
-    return [f"visit_{visit}_arm_1" for visit in sorted({scan["visit"] for scan in wide})]
-
-
-def _repeats(wide: Iterable[Mapping[str, Any]]) -> bool:
-    places = [(scan["subject_id"], scan["visit"]) for scan in wide]
-    return len(set(places)) < len(places)
+def event(visit: int) -> str:
+    """Unique name of a visit's event."""
+    return f"visit_{visit}_arm_1"
 
 
 def _statuses() -> frozenset[str]:
