@@ -246,6 +246,7 @@ def runs(*, scan_id: int) -> Query:
             Run.label_map_path.label("label_map_path"),
             Run.label_map_sha256.label("label_map_sha256"),
             Run.flags.label("flags"),
+            Run.landmarks.label("landmarks"),
             *_provenance(),
             Run.seconds.label("seconds"),
             Run.created_at.label("created_at"),

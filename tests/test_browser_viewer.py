@@ -73,7 +73,7 @@ def line(page: Page) -> str:
 
 def picture(page: Page) -> np.ndarray:
     page.wait_for_timeout(800)
-    shot = page.locator(".thighseg-viewer .pane canvas").screenshot()
+    shot = page.locator(".thighseg-viewer canvas.scan").screenshot()
     return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB")).astype(int)
 
 
@@ -92,7 +92,7 @@ def measured(settings: Settings, **which: int) -> list[dict[str, object]]:
 
 def test_wheel_keys_slider_and_profile_move_through_the_slices(page: Page, address: str) -> None:
     opened(page, f"{address}/viewer?scan=1")
-    canvas = page.locator(".pane canvas")
+    canvas = page.locator("canvas.scan")
     canvas.press("Home")
     assert line(page).startswith("Slice 1 of 12")
     canvas.press("ArrowUp")
@@ -110,7 +110,7 @@ def test_wheel_keys_slider_and_profile_move_through_the_slices(page: Page, addre
 
 def test_the_attenuation_and_the_label_under_the_cursor_are_read_out(page: Page, address: str) -> None:
     opened(page, f"{address}/viewer?scan=1")
-    box = page.locator(".pane canvas").bounding_box()
+    box = page.locator("canvas.scan").bounding_box()
     assert box is not None
     # over the whole width of the axial slice: the patient's right leg comes first, then the left one
     said = []
@@ -136,9 +136,9 @@ def test_labels_can_be_switched_off_and_shown_as_outlines(page: Page, address: s
     outlined = coloured(picture(page))
     assert 0 < outlined < 0.6 * full
     page.get_by_role("button", name="Outline").click()
-    page.locator(".pane canvas").press(" ")
+    page.locator("canvas.scan").press(" ")
     assert coloured(picture(page)) < 0.02
-    page.locator(".pane canvas").press(" ")
+    page.locator("canvas.scan").press(" ")
     assert coloured(picture(page)) == pytest.approx(full, rel=0.05)
 
 
@@ -151,7 +151,7 @@ def test_a_brush_correction_becomes_version_2_with_its_author_in_table_and_csv(
     page.get_by_role("combobox", name="Label").select_option("extensor")
     page.get_by_role("group", name="Side of the patient").get_by_role("button", name="right").first.click()
     page.get_by_role("slider", name="Size").fill("5")
-    box = page.locator(".pane canvas").bounding_box()
+    box = page.locator("canvas.scan").bounding_box()
     assert box is not None
     y = box["y"] + box["height"] / 2
     page.mouse.move(box["x"] + box["width"] * 0.10, y)

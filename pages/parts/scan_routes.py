@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from db.readings import record_reading
 from db.record import record_correction
 from pages.parts import cache, tickets
 from thighseg_core.display_grid import display_grid
@@ -33,6 +34,7 @@ _SCRIPTS = {
     "brush.js": "viewer/brush.js",
     "profile.js": "viewer/profile.js",
     "scene.js": "viewer/scene.js",
+    "flat.js": "viewer/flat.js",
 }
 _MAX_PACKED_BYTES = 64 << 20  # of a correction; labels pack to well under a hundredth
 _COMPRESSION = 1  # the fastest: the browser waits for it
@@ -45,6 +47,7 @@ def routes() -> list[Route]:
         Route(f"/{PREFIX}/image/{{ticket}}/image.nii.gz", _image),
         Route(f"/{PREFIX}/labels/{{ticket}}/labels.nii.gz", _labels),
         Route(f"/{PREFIX}/correction/{{ticket}}", _correction, methods=["POST"]),
+        Route(f"/{PREFIX}/reading/{{ticket}}", _reading, methods=["POST"]),
     ]
 
 
@@ -104,31 +107,52 @@ def volume_file(ticket: tickets.Ticket) -> bytes:
 
 async def _correction(request: Request) -> Response:
     """Take a painted label map in, measure it and store it as the next version."""
+    return await _painted_answer(request, "correct")
+
+
+async def _reading(request: Request) -> Response:
+    """Take a painted label map in as the reading of one person; the result that counts stays as it is."""
+    return await _painted_answer(request, "reading")
+
+
+async def _painted_answer(request: Request, purpose: tickets.Purpose) -> Response:
     try:
-        ticket = tickets.read(cache.ticket_key(), request.path_params["ticket"], purpose="correct")
-        packed = b""
+        ticket = tickets.read(cache.ticket_key(), request.path_params["ticket"], purpose=purpose)
+        packed = bytearray()
         async for chunk in request.stream():
             packed += chunk
             if len(packed) > _MAX_PACKED_BYTES:
                 raise InputError(f"the correction is larger than {_MAX_PACKED_BYTES >> 20} MB; nothing was stored")
         author = ticket.user or unquote(request.headers.get("x-author", ""))
-        run_id = await run_in_threadpool(store_painted, ticket, packed, author=author)
+        stored = await run_in_threadpool(store_painted, ticket, bytes(packed), author=author)
     except tickets.TicketError as error:
         return _refused(error, status=403)
     except ThighSegError as error:
         return _refused(error, status=422)
-    return JSONResponse({"run_id": run_id})
+    return JSONResponse({"id": stored})
 
 
 def store_painted(ticket: tickets.Ticket, packed: bytes, *, author: str) -> int:
-    """Lay painted labels (gzip of the viewer's array) back onto the scan and record them. Returns the new run's id.
+    """Lay painted labels (gzip of the viewer's array) back onto the scan and record them.
 
+    Returns the id of the new run, or of the new reading when that is what the ticket is for.
     Raises InputError when nothing was changed, the author is missing or the bytes are not what was shown.
     """
     before = cache.label_map(ticket.label_map_path, ticket.storage_path)
     grid = display_grid(cache.volume(ticket.storage_path), before)
     painted = np.frombuffer(_unpacked(packed, n_bytes=int(np.prod(grid.shape))), dtype=np.uint8).reshape(grid.shape)
     after = grid.put_back(before, painted)
+    if ticket.purpose == "reading":
+        comment = f"by brush in the viewer, from the labels of run {ticket.run_id}"
+        return record_reading(
+            cache.database(),
+            cache.settings(),
+            after,
+            scan_id=ticket.scan_id,
+            reader=author[:200],
+            source_format="viewer",
+            comment=comment,
+        )
     if (after.labels == before.labels).all():
         raise InputError("nothing was painted; change something before saving")
     return record_correction(cache.database(), cache.settings(), after, parent_id=ticket.run_id, author=author[:200])

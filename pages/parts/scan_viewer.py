@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -28,29 +28,30 @@ export default function (component) {
 
 @dataclass(frozen=True)
 class Answer:
-    """What the browser says: that it has no WebGL2, or that a correction was stored as run `saved_run_id`."""
+    """What the browser says: that it has no WebGL2, or that what was painted was stored, and by whom."""
 
     without_webgl: bool
-    saved_run_id: int | None
+    saved: bool
     author: str
 
 
-def show(scan: dict[str, Any], run: dict[str, Any] | None, *, marks: list[dict[str, Any]], may_correct: bool) -> Answer:
+def show(scan: dict[str, Any], run: dict[str, Any] | None, *, brush: Literal["correct", "reading"] | None) -> Answer:
     """Draw the viewer of a scan with one of its results.
 
-    marks: places along the leg, {"z_mm", "text"}. may_correct: whether the brush is offered.
+    brush: what is stored of what is painted: the next version of the result, or a reading of its own beside it; None
+    offers no brush.
     """
     component = st.components.v2.component("thighseg_viewer", html=_HTML, css=_css(), js=_JS)
     result = component(
         key=f"viewer-{scan['scan_id']}",
-        data=_data(scan, run, marks=marks, may_correct=may_correct),
+        data=_data(scan, run, brush=brush),
         on_saved_change=_nothing,
         on_webgl_change=_nothing,
     )
     saved = result.get("saved") or {}
     return Answer(
         without_webgl=result.get("webgl") == "no",
-        saved_run_id=int(saved["run"]) if saved else None,
+        saved=bool(saved),
         author=str(saved.get("author", "")),
     )
 
@@ -59,25 +60,24 @@ def _nothing() -> None:
     """Streamlit wants a callback for every value that the component may send."""
 
 
-def _data(
-    scan: dict[str, Any], run: dict[str, Any] | None, *, marks: list[dict[str, Any]], may_correct: bool
-) -> dict[str, Any]:
+def _data(scan: dict[str, Any], run: dict[str, Any] | None, *, brush: str | None) -> dict[str, Any]:
     labels = run["label_map_path"] if run else ""
     facts = cache.facts(scan["storage_path"], labels or None)
     titles = {name: words.region_title(name) for name in CLASSES[1:]}
-    placed = [
-        {"slice": slice_, "text": mark["text"]}
-        for mark in marks
-        if (slice_ := viewer_facts.shown_slice(facts, mark["z_mm"])) is not None
-    ]
+    marks = viewer_facts.marks(run["landmarks"] if run else {}, facts)
+    save_url, save_label = "", ""
+    if run and brush == "correct":
+        save_url, save_label = f"correction/{_ticket('correct', scan, run)}", f"Save as version {run['version'] + 1}"
+    elif run and brush == "reading":
+        save_url, save_label = f"reading/{_ticket('reading', scan, run)}", "Save as my reading"
     return {
         "scripts_url": f"{scan_routes.PREFIX}/scripts/{scan_routes.scripts_version()}/viewer.js",
         "scan_key": f"scan-{scan['scan_id']}",
         "run_key": f"run-{run['run_id']}" if run else "no-run",
         "image_url": f"{scan_routes.PREFIX}/image/{_ticket('image', scan, run)}/image.nii.gz",
         "labels_url": f"{scan_routes.PREFIX}/labels/{_ticket('labels', scan, run)}/labels.nii.gz" if run else "",
-        "save_url": f"{scan_routes.PREFIX}/correction/{_ticket('correct', scan, run)}" if run and may_correct else "",
-        "version": run["version"] if run else 0,
+        "save_url": f"{scan_routes.PREFIX}/{save_url}" if save_url else "",
+        "save_label": save_label,
         "author": st.session_state.get("reviewer", ""),
         "n_slices": facts.n_slices,
         "z_mm": list(facts.z_mm),
@@ -86,7 +86,7 @@ def _data(
         "start_slice": viewer_facts.start_slice(facts),
         "windows": {name: list(window) for name, window in picture.WINDOWS.items()},
         "classes": viewer_facts.classes(titles),
-        "profile": viewer_facts.profile(facts, titles=titles, marks=placed),
+        "profile": viewer_facts.profile(facts, titles=titles, marks=marks),
     }
 
 
@@ -94,6 +94,7 @@ def _ticket(purpose: tickets.Purpose, scan: dict[str, Any], run: dict[str, Any] 
     return tickets.issue(
         cache.ticket_key(),
         purpose=purpose,
+        scan_id=scan["scan_id"],
         storage_path=scan["storage_path"],
         label_map_path=run["label_map_path"] if run else "",
         run_id=run["run_id"] if run else 0,

@@ -15,10 +15,9 @@ from itsdangerous import BadSignature, URLSafeSerializer
 
 from thighseg_core.errors import ThighSegError
 
-Purpose = Literal["image", "labels", "correct"]
-PURPOSES: tuple[Purpose, ...] = ("image", "labels", "correct")
+Purpose = Literal["image", "labels", "correct", "reading"]
 # Our choice: long enough to look at a scan or to paint a correction, too short to be worth passing on.
-LIFETIME_S: dict[Purpose, int] = {"image": 15 * 60, "labels": 15 * 60, "correct": 12 * 3600}
+LIFETIME_S: dict[Purpose, int] = {"image": 15 * 60, "labels": 15 * 60, "correct": 12 * 3600, "reading": 12 * 3600}
 _SALT = "thighseg viewer ticket 1"
 
 
@@ -30,12 +29,13 @@ class TicketError(ThighSegError):
 class Ticket:
     """What its holder may do.
 
-    storage_path, label_map_path, run_id: the scan, and the result shown with it where there is one.
+    scan_id, storage_path, label_map_path, run_id: the scan, and the result shown with it where there is one.
     user: who asked, where the dashboard knows; empty where it has no sign-in.
     expires_at: seconds since 1970.
     """
 
     purpose: Purpose
+    scan_id: int
     storage_path: str
     label_map_path: str
     run_id: int
@@ -47,6 +47,7 @@ def issue(
     key: bytes,
     *,
     purpose: Purpose,
+    scan_id: int,
     storage_path: str,
     label_map_path: str = "",
     run_id: int = 0,
@@ -61,7 +62,7 @@ def issue(
     lifetime_s = LIFETIME_S[purpose]
     now_s = time.time() if now_s is None else now_s
     expires_at = (int(now_s) // lifetime_s + 2) * lifetime_s
-    ticket = Ticket(purpose, storage_path, label_map_path, run_id, user, expires_at)
+    ticket = Ticket(purpose, scan_id, storage_path, label_map_path, run_id, user, expires_at)
     text = _serializer(key).dumps(list(asdict(ticket).values()))
     return text if isinstance(text, str) else text.decode()
 

@@ -1,4 +1,4 @@
-"""What the 3-D viewer shows beside the picture: the slices, cross-section along the leg, attenuation of each group."""
+"""What the 3-D viewer shows beside the picture: the slices, the cross-section along the leg, places along it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ from numpy.typing import NDArray
 from thighseg_core.axial import axial_view
 from thighseg_core.display_grid import display_grid
 from thighseg_core.labels import CLASSES, COLOURS, GROUPS, LABELS, SIDES, LabelMap, label_value
-from thighseg_core.tissue import rounded_hu
 from thighseg_core.volume import CTVolume
 
 PROFILE_GROUPS = (*GROUPS, "sartorius")
-HISTOGRAM_HU = (-200, 200)
-HISTOGRAM_STEP_HU = 5
+_PLACES = {
+    "femoral_head_top": "Top of the femoral head",
+    "lesser_trochanter": "Lesser trochanter",
+    "distal_condyles": "End of the condyles",
+    "knee_joint_line": "Knee joint line",
+    "ischial_tuberosity": "Ischial tuberosity",
+}
 _AROUND_THE_MUSCLES = ("subcutaneous", "intermuscular", "other_bone")  # would hide them in 3-D
 
 
@@ -29,7 +33,6 @@ class ViewerFacts:
     thinned: every how manieth row and column is shown.
     voxel_cm3: volume that one painted voxel stands for.
     area_cm2: (n_slices, labels) cross-section of each label.
-    histogram_cm3: (labels, bins) volume of each label at each attenuation from HISTOGRAM_HU[0] in HISTOGRAM_STEP_HU.
     """
 
     z_mm: tuple[float, ...]
@@ -37,7 +40,6 @@ class ViewerFacts:
     thinned: int
     voxel_cm3: float
     area_cm2: NDArray[np.float64]
-    histogram_cm3: NDArray[np.float64]
 
     @property
     def n_slices(self) -> int:
@@ -49,20 +51,12 @@ def viewer_facts(volume: CTVolume, label_map: LabelMap | None) -> ViewerFacts:
     view = axial_view(volume.geometry)
     grid = display_grid(volume, label_map)
     shown = view.caudal_to_cranial()[grid.start[0] : grid.stop[0]]
-    n_labels, n_bins = max(LABELS) + 1, (HISTOGRAM_HU[1] - HISTOGRAM_HU[0]) // HISTOGRAM_STEP_HU
+    n_labels = max(LABELS) + 1
     voxels = np.zeros((len(shown), n_labels))
-    histogram = np.zeros(n_labels * n_bins)
     if label_map is not None:
-        labels, attenuation = view.slices(label_map.labels), view.slices(volume.attenuation_hu)
-        muscle = np.isin(np.arange(n_labels), [label_value(name, side) for name in PROFILE_GROUPS for side in SIDES])
+        labels = view.slices(label_map.labels)
         for position, index in enumerate(shown):
-            plane = labels[index]
-            voxels[position] = np.bincount(plane.ravel(), minlength=n_labels)
-            inside = muscle[plane]
-            bins = (rounded_hu(attenuation[index][inside]).astype(np.int64) - HISTOGRAM_HU[0]) // HISTOGRAM_STEP_HU
-            kept = (bins >= 0) & (bins < n_bins)
-            codes = plane[inside][kept].astype(np.int64) * n_bins + bins[kept]
-            histogram += np.bincount(codes, minlength=histogram.size)
+            voxels[position] = np.bincount(labels[index].ravel(), minlength=n_labels)
     voxels[:, 0] = 0
     return ViewerFacts(
         z_mm=tuple(float(view.z_mm[index]) for index in shown),
@@ -70,7 +64,6 @@ def viewer_facts(volume: CTVolume, label_map: LabelMap | None) -> ViewerFacts:
         thinned=grid.step[1],
         voxel_cm3=volume.geometry.voxel_volume_cm3 * grid.step[1] * grid.step[2],
         area_cm2=voxels * view.face_area_mm2 / 100.0,
-        histogram_cm3=histogram.reshape(n_labels, n_bins) * volume.geometry.voxel_volume_cm3,
     )
 
 
@@ -120,3 +113,20 @@ def shown_slice(facts: ViewerFacts, z_mm: float) -> int | None:
     z = np.array(facts.z_mm)
     nearest = int(np.abs(z - z_mm).argmin())
     return nearest if abs(z[nearest] - z_mm) <= facts.step_mm else None
+
+
+def marks(landmarks: dict[str, Any], facts: ViewerFacts) -> list[dict[str, Any]]:
+    """Mid-thigh and the landmarks of both legs that lie on a shown slice, from the feet up: {"slice", "text"}.
+
+    landmarks: as `thighseg_core.landmarks.as_dict` gives them; empty for results older than landmarks.
+    """
+    found = []
+    for side, leg in landmarks.items():
+        heights = {"Mid-thigh": leg.get("midthigh_z_mm")}
+        for name, point in leg.get("points", {}).items():
+            heights[_PLACES.get(name, name)] = point["lps_mm"][2] if point["lps_mm"] else None
+        for text, z_mm in heights.items():
+            index = None if z_mm is None else shown_slice(facts, z_mm)
+            if index is not None:
+                found.append({"slice": index, "text": f"{text}, {side}"})
+    return sorted(found, key=lambda mark: int(mark["slice"]))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import asdict
+from typing import Any, Literal
 
 import streamlit as st
 
 from db import queries
+from db.study_quality import study_findings
 from pages.parts import (
+    attenuation,
     cache,
     charts,
     corrections,
@@ -40,13 +43,17 @@ def page() -> None:
         return
     with cache.database().read() as session:
         runs = queries.rows(session, queries.runs(scan_id=scan["scan_id"]))
-    run = corrections.choose_version(scan, runs)
+    blind = st.query_params.get("blind") == "1" and bool(runs)
+    if blind:
+        _say_blind()
+    run = runs[-1] if blind else corrections.choose_version(scan, runs)
     picture_column, facts_column = st.columns([13, 11], gap="medium", wrap=True)
     with picture_column:
         try:
             with st.spinner("Reading the scan"):
                 cache.volume(scan["storage_path"])
-            _scan(scan, run, may_correct=bool(run) and run["run_id"] == runs[0]["run_id"])
+            newest = run is not None and run["run_id"] == runs[0]["run_id"]
+            _scan(scan, run, brush="reading" if blind else "correct" if newest else None)
         except ThighSegError as error:
             shell.cannot("This scan cannot be shown", error)
     with facts_column:
@@ -54,9 +61,11 @@ def page() -> None:
             _no_result(scan)
         else:
             _numbers(scan, run)
-            corrections.what_changed(scan, run, runs)
-            review.panel(scan, run)
-            review.downloads(scan, run)
+            attenuation.panel(run)
+            if not blind:
+                corrections.what_changed(scan, run, runs)
+                review.panel(scan, run)
+                review.downloads(scan, run)
     _facts(scan, run)
 
 
@@ -88,18 +97,31 @@ def _choose(scans: list[dict[str, Any]]) -> dict[str, Any] | None:
     return by_id[current]
 
 
-def _scan(scan: dict[str, Any], run: dict[str, Any] | None, *, may_correct: bool) -> None:
+def _say_blind() -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.info(
+            "Blind second reading: you see the first, automatic result; corrections and reviews of others are hidden. "
+            "What you paint is stored as your own reading and compared on the Agreement page.",
+            icon=":material/visibility_off:",
+        )
+        if st.button("End"):
+            del st.query_params["blind"]
+            st.rerun()
+
+
+def _scan(scan: dict[str, Any], run: dict[str, Any] | None, *, brush: Literal["correct", "reading"] | None) -> None:
     """The 3-D viewer, or plain pictures made by the server where the browser has no WebGL2 or they are asked for."""
     if st.session_state.get("simple_viewer"):
         _picture(scan, run)
     else:
-        answer = scan_viewer.show(scan, run, marks=[], may_correct=may_correct)
+        answer = scan_viewer.show(scan, run, brush=brush)
         if answer.without_webgl:
             st.info("This browser has no WebGL2; the scan is shown as plain pictures.", icon=":material/info:")
             _picture(scan, run)
-        if answer.saved_run_id is not None:
+        if answer.saved:
             st.session_state["reviewer"] = answer.author
-            st.toast("The correction is stored as a new version and measured.", icon=":material/check:")
+            said = "Your reading is stored." if brush == "reading" else "The correction is stored and measured."
+            st.toast(said, icon=":material/check:")
             st.rerun()
     st.toggle(
         "Plain pictures",
@@ -177,6 +199,7 @@ def _no_result(scan: dict[str, Any]) -> None:
 def _numbers(scan: dict[str, Any], run: dict[str, Any]) -> None:
     with cache.database().read() as session:
         rows = queries.rows(session, queries.measurements(scan_id=scan["scan_id"], run_id=run["run_id"]))
+        beside_study = study_findings(session, scan["scan_id"])
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader("Measurements", anchor=False, width="content")
         shell.state_badge(words.scan_state(scan))
@@ -194,7 +217,7 @@ def _numbers(scan: dict[str, Any], run: dict[str, Any]) -> None:
         with st.expander("Why values are marked †", icon=":material/help:"):
             for reason in reasons:
                 st.markdown(f"- {reason}")
-    _flags(findings.serious(run["flags"]))
+    _flags(findings.serious([*(run["flags"] or ()), *map(asdict, beside_study)]))
 
 
 def _flags(found: list[findings.Finding]) -> None:

@@ -23,7 +23,7 @@ export class Brush {
       onkeydown: (event) => event.stopPropagation(),
     });
     this.save = make("button", { type: "button", class: "primary", disabled: true, onclick: () => this.#send() },
-      `Save as version ${data.version + 1}`);
+      data.save_label);
     this.sides = choice("Side of the patient", ["left", "right"], this.side, (side) => { this.side = side; this.apply(); });
     this.node = make("div", { class: "bar brush", role: "toolbar", "aria-label": "Correct the labels" },
       choice("Tool", ["Paint", "Fill", "Erase"], this.tool, (tool) => { this.tool = tool; this.apply(); }),
@@ -84,7 +84,7 @@ export class Brush {
       if (!answer.ok) throw new Error(said.error ?? `the server answered ${answer.status}`);
       this.scene.original = this.scene.bitmap.slice();
       this.status.textContent = "Saved.";
-      this.onSaved(said.run_id, this.author.value.trim());
+      this.onSaved(said.id, this.author.value.trim());
     } catch (error) {
       this.status.textContent = `Not saved: ${error.message}`;
       this.save.disabled = false;

@@ -1,12 +1,14 @@
 // The picture itself: NiiVue with one scan as background and its labels as the drawing layer.
 // Everything NiiVue-specific is in this file. Coordinates are voxels of the shown grid: x to the patient's right,
 // y to the front, z to the head.
+import { drawnInSoftware, FlatSlice } from "./flat.js";
 import NiiVue, { DRAG_MODE } from "./niivue.min.js";
 
 const AXIAL = 0, CORONAL = 1, SAGITTAL = 2, MULTIPLANAR = 3, RENDER = 4;
 export const LAYOUTS = ["Axial", "Coronal", "Sagittal", "All", "3-D"];
 const SLICE_TYPES = { Axial: AXIAL, Coronal: CORONAL, Sagittal: SAGITTAL, All: MULTIPLANAR, "3-D": RENDER };
 export const AXIAL_SHARE = 0.7; // of the width, where the coronal view stands beside it
+const SETTLE_MS = 180; // after the last slice of a scroll NiiVue draws it
 const WIDE_PX = 560; // narrower than this, the axial slice stands alone
 
 export class Scene {
@@ -55,6 +57,9 @@ export class Scene {
     const volume = this.nv.volumes[0];
     this.dims = volume.dimsRAS.slice(1, 4);
     this.spacing = volume.pixDimsRAS.slice(1, 4);
+    this.software = drawnInSoftware(this.nv.view.gl);
+    this.flat = new FlatSlice(this.canvas.parentElement);
+    this.canvas.parentElement.addEventListener("wheel", (event) => this.#wheel(event), { capture: true, passive: false });
     this.context = this.nv.createExtensionContext();
     this.hu = this.context.backgroundVolume.imgRAS;
     this.nv.createEmptyDrawing();
@@ -63,7 +68,7 @@ export class Scene {
     this.context.on("slicePointerMove", (event) => this.onHover(this.#voxel(event.detail)));
     this.context.on("slicePointerLeave", () => this.onHover(null));
     this.nv.addEventListener("locationChange", (event) => {
-      this.onSlice(this.slice());
+      if (this.pending === undefined) this.onSlice(this.slice());
       if (this.nv.isDragging) this.onHover(event.detail.vox.slice(0, 3).map(Math.round));
     });
     this.nv.addEventListener("drawingChanged", () => {
@@ -117,18 +122,62 @@ export class Scene {
   }
 
   slice() {
-    return Math.min(this.dims[2] - 1, Math.max(0, Math.floor(this.nv.crosshairPos[2] * this.dims[2])));
+    return this.pending ?? Math.min(this.dims[2] - 1, Math.max(0, Math.floor(this.nv.crosshairPos[2] * this.dims[2])));
   }
 
   goTo(slice) {
-    const [x, y] = this.nv.crosshairPos;
-    const last = this.dims[2] - 1;
-    const k = Math.min(last, Math.max(0, slice));
-    this.nv.crosshairPos = [x, y, (k + 0.5) / this.dims[2]];
+    const k = Math.min(this.dims[2] - 1, Math.max(0, slice));
+    const rect = this.software && this.#flatRect();
+    if (rect) {
+      const { calMin: low, calMax: high } = this.nv.volumes[0];
+      const { table, outline } = this;
+      this.flat.draw(k, this, { low, high, table, outline, rim: Math.max(0.6, this.opacity) }, rect);
+      this.pending = k;
+      clearTimeout(this.settling);
+      this.settling = setTimeout(() => this.settle(), SETTLE_MS);
+    } else {
+      this.#cross(k);
+    }
     this.onSlice(k);
   }
 
+  /** Let NiiVue draw the slice that was scrolled to. */
+  settle() {
+    clearTimeout(this.settling);
+    if (this.pending === undefined) return;
+    const k = this.pending;
+    this.pending = undefined;
+    this.#cross(k);
+    requestAnimationFrame(() => requestAnimationFrame(() => this.pending === undefined && this.flat.hide()));
+  }
+
+  #cross(k) {
+    const [x, y] = this.nv.crosshairPos;
+    this.nv.crosshairPos = [x, y, (k + 0.5) / this.dims[2]];
+  }
+
+  /** Where the axial slice lies on the page, in CSS pixels; null where the plain canvas cannot stand in for it. */
+  #flatRect() {
+    if (this.nv.drawIsEnabled || this.nv.pan2Dxyzmm[3] !== 1) return null;
+    const tile = this.nv.view.screenSlices.find((one) => one.axCorSag === AXIAL && one.leftTopWidthHeight);
+    if (!tile) return null;
+    const scale = this.canvas.clientWidth / this.canvas.width;
+    const [left, top, width, height] = tile.leftTopWidthHeight.map((n) => n * scale);
+    return { left, top, width, height };
+  }
+
+  #wheel(event) {
+    const rect = this.software && this.#flatRect();
+    const box = this.canvas.getBoundingClientRect();
+    const x = event.clientX - box.left, y = event.clientY - box.top;
+    if (!rect || x < rect.left || x > rect.left + rect.width || y < rect.top || y > rect.top + rect.height) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    this.goTo(this.slice() + (event.deltaY > 0 ? 1 : -1));
+  }
+
   setLayout(layout) {
+    this.settle();
     this.layout = layout;
     const wide = this.canvas.clientWidth > WIDE_PX;
     this.canvas.style.height = `${this.#height(wide)}px`;
@@ -210,6 +259,7 @@ export class Scene {
 
   /** Paint with `label` (0 erases); null stops painting. */
   pen(label, { size = 1, filled = false } = {}) {
+    this.settle();
     this.nv.drawIsEnabled = label !== null;
     if (label === null) return;
     this.nv.drawPenValue = label;
@@ -250,6 +300,7 @@ export class Scene {
   }
 
   destroy() {
+    clearTimeout(this.settling);
     this.context?.dispose();
     this.nv.destroy();
   }

@@ -33,7 +33,7 @@ class Viewer {
     const key = `${data.scan_key} ${data.run_key}`;
     if (key === this.key) {
       this.data = { ...data, image_url: this.data.image_url, labels_url: this.data.labels_url };
-      if (this.brush) Object.assign(this.brush.data, { save_url: data.save_url });
+      if (this.brush) Object.assign(this.brush.data, { save_url: data.save_url }); // fresh tickets
       return;
     }
     if (data.run_key === this.savedKey && this.key?.split(" ")[0] === data.scan_key && this.scene) {
@@ -43,7 +43,7 @@ class Viewer {
       this.savedKey = null;
       this.correct.setAttribute("aria-pressed", "false");
       this.#correct(false);
-      this.profile.show(data.profile);
+      this.#profile();
       this.profile.at(this.scene.slice());
       this.host.dataset.ready = key;
       return;
@@ -63,13 +63,14 @@ class Viewer {
       return;
     }
     const { data, look } = this;
-    this.canvas = make("canvas", { tabindex: 0, "aria-label": "The scan; arrow keys move through the slices" });
+    this.canvas = make("canvas", { class: "scan", tabindex: 0, "aria-label": "The scan; arrow keys move through the slices" });
     this.message = make("div", { class: "message", role: "status" }, "Loading the scan…");
     this.line = make("div", { class: "line", role: "status", "aria-live": "off" }, " ");
     this.slices = make("input", {
       type: "range", class: "slices", min: 1, max: data.n_slices, step: 1, value: 1, "aria-label": "Slice, counted from the feet",
       "aria-orientation": "vertical", oninput: () => this.scene?.goTo(Number(this.slices.value) - 1),
     });
+    this.places = make("div", { class: "chips", role: "group", "aria-label": "Go to a place along the leg" });
     this.profile = new Profile(make("div", { class: "profile" }), { onPick: (k) => this.scene?.goTo(k) });
     this.layouts = choice("View", LAYOUTS, look.layout, (layout) => this.set({ layout }));
     this.windows = choice("Window", Object.keys(data.windows), look.window, (window) => this.set({ window }));
@@ -92,7 +93,7 @@ class Viewer {
       labelled ? chips(data.classes, shown, (on) => this.set({
         hidden: data.classes.map(({ name }) => name).filter((name) => !on.includes(name)),
       })) : "",
-      this.profile.host);
+      this.profile.host, this.places);
     this.stage.addEventListener("keydown", (event) => this.#key(event));
     this.scene = new Scene(this.canvas, {
       onSlice: (k) => this.#slice(k), onHover: (voxel) => this.#hover(voxel), onStroke: () => this.brush?.stroke(),
@@ -102,7 +103,7 @@ class Viewer {
       const [centre, width] = data.windows[look.window] ?? Object.values(data.windows)[0];
       await this.scene.open(url(data.image_url), url(data.labels_url), { centre, width });
       this.slices.max = this.scene.dims[2];
-      this.profile.show(data.profile);
+      this.#profile();
       await this.#apply();
       const femur = data.classes.find(({ name }) => name === "femur");
       this.scene.begin(slice ?? data.start_slice, [femur.right, femur.left]);
@@ -136,6 +137,14 @@ class Viewer {
     scene.setColours(colours, { opacity: look.opacity / 100, outline: look.outline && look.layout !== "3-D" });
     const [centre, width] = data.windows[look.window] ?? Object.values(data.windows)[0];
     await scene.setWindow({ centre, width });
+  }
+
+  /** The profile, and a button for each place along the leg. */
+  #profile() {
+    const { profile } = this.data;
+    this.profile.show(profile);
+    this.places.replaceChildren(...(profile?.marks ?? []).map(({ slice, text }) =>
+      make("button", { type: "button", class: "chip", onclick: () => this.scene.goTo(slice) }, text)));
   }
 
   #slice(k) {
@@ -176,9 +185,9 @@ class Viewer {
       this.set({ layout: "Axial" });
     }
     this.brush = new Brush(this.scene, this.data, {
-      onSaved: (run, author) => {
-        this.savedKey = `run-${run}`;
-        this.component.setTriggerValue("saved", { run, author });
+      onSaved: (id, author) => {
+        this.savedKey = `run-${id}`;
+        this.component.setTriggerValue("saved", { id, author });
       },
       onLeave: () => { this.correct.setAttribute("aria-pressed", "false"); this.#correct(false); },
     });
