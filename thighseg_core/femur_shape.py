@@ -23,7 +23,8 @@ _HEAD_BEYOND_MM = 3.0  # so much, and a slice, may the ball rise above the highe
 _HEAD_MISFIT = 0.12  # root mean square of the areas' misfit, as a share of the largest
 _CONDYLES_MM = 50.0  # least width across the condyles
 _LOWER_END_MM = 35.0  # of the lower end in which that width is looked for
-_END_SHARE = 0.6  # of the largest section there: the lowest section is smaller, or the label stops inside the condyles
+_END_SHARE = 0.75  # of the largest section there: the lowest section is smaller, or the label stops inside the condyles
+_TAPER = 1.25  # power by which sections of the condyles grow from their end: 1 for a ball, 2 for a cone
 _CENTRE_MM = 22.0  # of the lower end whose centre stands for that of the condyles
 _SMALLEST_PIECE_CM3 = 3.0
 Box = tuple[slice, slice, slice]
@@ -236,8 +237,8 @@ def _lower_end(
 ) -> float | str:
     """Position of the distal end of the condyles, or why it is not seen.
 
-    Below the lowest slice a condyle goes on by a part of a slice: sections of a rounded end grow with the distance
-    from it, so the two lowest areas tell which part; an end that is flat ends half a slice below.
+    Below the lowest slice a condyle goes on by a part of a slice. Sections of a tapering end grow with a power of the
+    distance from it, so the two lowest areas tell which part; an end that is flat ends half a slice below.
     """
     if at_end:
         return "the femur reaches the caudal end of the scan"
@@ -250,5 +251,5 @@ def _lower_end(
     last, before = order[-1], order[-2]
     above = float(_overlapping(planes[before], planes[last]).sum()) * (area_mm2[last] / max(planes[last].sum(), 1))
     share = area_mm2[last] / above if above > 0 else 1.0
-    below = stack.slice_mm * (share / (1 - share) if share <= 0.5 else 0.5)
-    return lowest - below
+    part = share ** (1 / _TAPER)
+    return lowest - stack.slice_mm * (min(part / (1 - part), 0.75) if share <= 0.5 else 0.5)
