@@ -19,6 +19,7 @@ from training.evaluate import update_card
 from training.evaluation_figures import write_figures
 from training.evaluation_summary import as_markdown, as_rows, of_structure, summarise
 from training.reference import NOT_ANNOTATED, score_scan
+from training.whole_scans import LabelledScan, scan_scores
 
 SHAPE = (3, 60, 80)  # pixels of 2 x 0.5 mm
 EXTENSOR, FLEXOR = 1, 2
@@ -186,3 +187,22 @@ def test_the_card_takes_the_summary_and_keeps_the_rest(tmp_path: Path) -> None:
     stored = json.loads(card.read_text())
     assert stored["validation"]["synthetic"] == {"slices": 3}
     assert stored["validation"]["real"]["shaft"]["extensor"]["dice_mean"] == 1
+
+
+def test_whole_scans_are_scored_by_side_with_volumes() -> None:
+    """Left: 3 of 4 rows found; right: all. 10 x 20 pixels of 4 x 2 x 0.5 mm are 0.8 cm3."""
+    drawn, found = np.zeros(SHAPE, dtype=np.uint8), np.zeros(SHAPE, dtype=np.uint8)
+    for side, i in (("left", slice(50, 70)), ("right", slice(10, 30))):
+        drawn[1, 10:20, i] = found[1, 10:20, i] = label_value("extensor", side)
+    found[1, 10:12, 50:70] = 0
+    volume = scan(np.full(SHAPE, 50, dtype=np.int16), _grid())
+    case = LabelledScan("P01", "female", volume, LabelMap(drawn, _grid()))
+    rows = scan_scores(case, LabelMap(found, _grid()))
+    by_side = {str(row["side"]): row for row in rows}
+    assert by_side["left"]["dice"] == pytest.approx(2 * 160 / 360)
+    assert by_side["right"]["dice"] == 1
+    assert (by_side["left"]["reference_cm3"], by_side["left"]["predicted_cm3"]) == pytest.approx((0.8, 0.64))
+    summary = summarise(pd.DataFrame(rows), reference="known")
+    facts = summary["all"]["extensor"]
+    assert (facts["n"], facts["patients"], facts["worst_case"]) == (2, 1, "P01 left")
+    assert facts["area_error_percent"] == pytest.approx(-10)

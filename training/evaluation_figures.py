@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 
 from thighseg_core.bland_altman import on_scale
@@ -19,12 +17,18 @@ from thighseg_core.reading import find_series, load_series
 from training.evaluation_summary import STRUCTURES, size_agreement, sizes
 from training.reference import REFERENCE_CLASSES, read_drawing
 
+if TYPE_CHECKING:  # importing matplotlib makes its folder of settings
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 _OTHER_COLOUR = "#5B6BC0"
 _MARKS = {"shaft": "o", "hip": "^", "knee": "v", "all": "o"}
 
 
 def write_figures(scores: pd.DataFrame, output: Path) -> None:
     """bland_altman.png and dice.png, each also as SVG."""
+    import matplotlib as mpl
+
     names = [name for name in STRUCTURES if (scores["structure"] == name).any()]
     with mpl.rc_context(
         {"font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "thighseg"}
@@ -37,6 +41,8 @@ def write_figures(scores: pd.DataFrame, output: Path) -> None:
 
 
 def _limits_figure(scores: pd.DataFrame, names: list[str]) -> Figure:
+    from matplotlib.figure import Figure
+
     columns = min(3, len(names))
     lines = -(-len(names) // columns)
     figure = Figure(figsize=(3.4 * columns, 2.7 * lines), layout="constrained")
@@ -70,6 +76,8 @@ def _limits(axes: Axes, scores: pd.DataFrame, name: str) -> None:
 
 
 def _dice_figure(scores: pd.DataFrame, names: list[str]) -> Figure:
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(1.1 * len(names) + 1.2, 3.0), layout="constrained")
     axes = figure.add_subplot()
     spread = np.random.default_rng(0)

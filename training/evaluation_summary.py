@@ -9,9 +9,10 @@ import pandas as pd
 
 from thighseg_core.agreement import Agreement, agreement
 from thighseg_core.cluster_bootstrap import FEWEST_PERSONS, cluster_rows, percentile_interval, resampled_sums
+from thighseg_core.labels import GROUPS
 from thighseg_core.reliability import Interval
 
-STRUCTURES = ("extensor", "flexor", "adductor", "sartorius", "total", "intermuscular", "subcutaneous", "femur")
+STRUCTURES = (*GROUPS, "sartorius", "total", "intermuscular", "subcutaneous", "femur")
 MEANS = (
     "sensitivity", "specificity", "accuracy", "hd95_mm", "assd_mm", "surface_dice_1mm", "surface_dice_2mm",
 )  # fmt: skip
