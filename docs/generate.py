@@ -169,6 +169,21 @@ def landmarks() -> str:
     return table(("landmark", "what it is"), ((f"`{name}`", text) for name, text in POINT_DESCRIPTIONS.items()))
 
 
+def divisors() -> str:
+    """What sizes are divided by."""
+    from thighseg_core.normalise import DIVISORS
+
+    rows = ((f"`{d.name}`", d.suffix, d.description) for d in DIVISORS.values())
+    return table(("divisor", "unit becomes", "what it is"), rows)
+
+
+def histogram_columns() -> str:
+    """The columns of histograms.csv."""
+    from thighseg_core.histogram import HISTOGRAM_COLUMN_DESCRIPTIONS
+
+    return table(("column", "meaning"), ((f"`{n}`", text) for n, text in HISTOGRAM_COLUMN_DESCRIPTIONS.items()))
+
+
 def presets() -> str:
     """The Hounsfield ranges."""
     from thighseg_core.tissue import DEFAULT_PRESET, PRESETS
@@ -342,6 +357,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "metrics": metrics,
     "extents": extents,
     "landmarks": landmarks,
+    "divisors": divisors,
+    "histogram_columns": histogram_columns,
     "presets": presets,
     "columns": columns,
     "scan_columns": scan_columns,
