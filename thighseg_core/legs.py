@@ -83,8 +83,7 @@ def _coarse_legs(
 ) -> NDArray[np.uint8]:
     core = np.isin(classes, [CLASS_INDEX[name] for name in _CORE_CLASSES]) & body
     femur = (classes == CLASS_INDEX["femur"]) & body
-    depth_mm = np.stack([ndimage.distance_transform_edt(_padded(p), sampling=spacing_mm[1:])[1:-1, 1:-1] for p in core])
-    inner = depth_mm > _BRIDGE_MM
+    inner, under_skin = (_depth_mm(mask, spacing_mm) > _BRIDGE_MM for mask in (core, body))
     n_with_femur = int(femur.any(axis=(1, 2)).sum())
     pairs = femur_pairs if len(femur_pairs) > _PAIRS_SHARE * n_with_femur else _predicted_pairs(femur, spacing_mm)
     if pairs:
@@ -93,9 +92,15 @@ def _coarse_legs(
         numbers = np.zeros(core.shape, dtype=np.uint8)
         low = np.s_[:n_apart]
         numbers[low] = _core_seeds(core[low], (inner & core)[low], femur[low], body[low], spacing_mm)
-    for domain in (inner | femur, core, body):
+    # Each leg takes what lies well under its own skin before the rest: where skins touch, none grows into the other.
+    for domain in (inner | femur, core, core | under_skin, body):
         numbers = _spread(numbers, domain | (numbers > 0))
     return _in_order_of_columns(numbers)
+
+
+def _depth_mm(mask: NDArray[np.bool_], spacing_mm: tuple[float, float, float]) -> NDArray[np.float64]:
+    """Distance to the edge of the mask within each slice."""
+    return np.stack([ndimage.distance_transform_edt(_padded(p), sampling=spacing_mm[1:])[1:-1, 1:-1] for p in mask])
 
 
 def _padded(plane: NDArray[np.bool_]) -> NDArray[np.bool_]:
