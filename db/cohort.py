@@ -5,8 +5,11 @@ The scan rows are read once per `revision` and kept; the values of a quantity co
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import pandas as pd
 from sqlalchemy import ColumnElement, func, literal_column, or_, select, type_coerce
 from sqlalchemy.orm import Session
@@ -108,9 +111,21 @@ def quantity_values(quantity: Quantity) -> Query:
 
 def values_frame(session: Session, quantity: Quantity) -> pd.DataFrame:
     """Columns `value` (nan where missing) and `flagged`, indexed by run_id."""
-    rows = session.execute(quantity_values(quantity)).fetchall()
-    frame = pd.DataFrame(rows, columns=["run_id", "value", "status"]).set_index("run_id")
-    return pd.DataFrame({"value": frame["value"].astype(float), "flagged": frame["status"].eq("flagged")})
+    rows = _plain(session, quantity_values(quantity))
+    run_id, value, status = zip(*rows, strict=True) if rows else ((), (), ())
+    return pd.DataFrame(
+        {
+            "value": np.array(value, dtype=float),
+            "flagged": np.array([word == "flagged" for word in status], dtype=bool),
+        },
+        index=pd.Index(run_id, name="run_id", dtype="int64"),
+    )
+
+
+def _plain(session: Session, statement: Query) -> Sequence[Any]:
+    """The driver's own tuples: SQLAlchemy's rows take three times as long, which a page feels at 150,000 of them."""
+    cursor = session.connection().execute(statement).cursor
+    return [] if cursor is None else cursor.fetchall()
 
 
 def measured(session: Session) -> list[tuple[str, str, str]]:
