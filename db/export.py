@@ -6,20 +6,18 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from db import agreement, export_rows, queries
+from db import export_rows, queries
 from db.engine import open_database
-from db.histograms import load_histograms
+from db.export_more import more_tables
 from db.settings import deidentification_secret, read_settings
 from thighseg_core import export
 from thighseg_core.errors import InputError, ThighSegError
-from thighseg_core.export_bundle import CSV, FORMATS, Options, Table, write_bundle
-from thighseg_core.histogram import HISTOGRAM_COLUMN_DESCRIPTIONS, histogram_rows
+from thighseg_core.export_bundle import CSV, FORMATS, Options, write_bundle
 
 
 @dataclass(frozen=True)
@@ -34,6 +32,7 @@ class Choice:
     visits: tuple[int, ...] = ()
     shift_dates: bool = False
     histograms: bool = True  # about 10,000 rows a scan
+    normalised: bool = True  # sizes over height, femur length and the like
     formats: tuple[str, ...] = (CSV,)
     byte_order_mark: bool = False
 
@@ -85,34 +84,6 @@ def long_by_scan(
             yield export_rows.long_rows(values, dates=dates)
 
 
-def more_tables(session: Session, scans: Sequence[queries.Row], choice: Choice) -> list[Table]:
-    """Histograms of the chosen results, and the comparisons of readers with each other and with networks."""
-    tables = []
-    if choice.histograms:
-        counted = _histogram_rows(session, scans, choice)
-        if (first := next(counted, None)) is not None:
-            tables.append(Table("histograms", HISTOGRAM_COLUMN_DESCRIPTIONS, chain([first], counted)))
-    kept = {scan["scan_id"] for scan in scans}
-    compared = queries.rows(session, agreement.compared_values(study_id=choice.study_id))
-    compared = [row | {"subject_id": row["subject"]} for row in compared if row["scan_id"] in kept]
-    if compared:
-        names = {"subject": "subject_id", "scan": "scan_id"}
-        described = {names.get(column, column): text for column, text in agreement.AGREEMENT_COLUMNS.items()}
-        tables.append(Table("agreement", described, [row | {"scan_id": row["scan"]} for row in compared]))
-    return tables
-
-
-def _histogram_rows(session: Session, scans: Sequence[queries.Row], choice: Choice) -> Iterator[dict[str, object]]:
-    for scan in scans:
-        counted = [
-            histogram
-            for histogram in load_histograms(session, run_id=scan["run_id"])
-            if (not choice.regions or histogram.region in choice.regions)
-            and (not choice.extents or histogram.extent in choice.extents)
-        ]
-        yield from histogram_rows(counted, scan_id=export.scan_id(scan["digest_sha256"]))
-
-
 def write_export(session: Session, target: Path, choice: Choice, *, shift_key: bytes | None = None) -> dict[str, Any]:
     """Write the zip of a study; returns its manifest. Raises InputError when nothing fits the choice."""
     scans = chosen_scans(session, choice)
@@ -124,7 +95,16 @@ def write_export(session: Session, target: Path, choice: Choice, *, shift_key: b
         study=scans[0]["study"],
         long_by_scan=long_by_scan(session, scans, choice, dates=dates),
         scans=export_rows.scan_rows(scans, dates=dates),
-        more=more_tables(session, scans, choice),
+        more=more_tables(
+            session,
+            scans,
+            study_id=choice.study_id,
+            histograms=choice.histograms,
+            normalised=choice.normalised,
+            regions=choice.regions,
+            extents=choice.extents,
+            metrics=choice.metrics,
+        ),
         options=Options(formats=choice.formats, byte_order_mark=choice.byte_order_mark, notes=choice.in_words()),
     )
 

@@ -11,10 +11,10 @@ from db_rows import add_run, add_scan, add_visit
 from sqlalchemy import select
 
 from db import jobs, queries
-from db.changes import COLUMNS, changes_between_visits
 from db.engine import Database, open_database
 from db.models import Job, Run, Scan
 from db.record import add_review
+from thighseg_core.cohort_statistics.change import COLUMNS, changes
 from thighseg_core.errors import DatabaseError, InputError
 
 
@@ -90,12 +90,12 @@ def test_an_empty_result_still_has_its_columns(database: Database) -> None:
         empty = queries.frame(session, queries.measurements(study_id=99))
     assert empty.empty
     assert {"subject", "sex", "age_years", "metric", "value", "review"} <= set(empty.columns)
-    assert changes_between_visits(empty).columns.tolist() == list(COLUMNS)
+    assert changes(empty).columns.tolist() == list(COLUMNS)
 
 
 def test_change_between_visits_is_absolute_relative_and_per_year(database: Database) -> None:
     with database.read() as session:
-        table = changes_between_visits(queries.frame(session, queries.measurements()))
+        table = changes(queries.frame(session, queries.measurements()))
     assert len(table) == 1  # attenuation is missing at the second visit, M1 has one visit
     row = table.iloc[0]
     assert (row["from_visit"], row["to_visit"], row["days"]) == (1, 2, 730)  # 2024-03-01 to 2026-03-01, no leap day

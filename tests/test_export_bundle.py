@@ -32,7 +32,7 @@ from thighseg_core.export_bundle import FORMATS, Options
 from thighseg_core.histogram import Histogram
 
 ALL = Choice(study_id=1, formats=FORMATS)
-TABLES = ("long", "wide", "scans", "histograms", "agreement")
+TABLES = ("long", "wide", "scans", "histograms", "normalised", "agreement")
 PLAIN = Choice(study_id=1, formats=("csv", "redcap"))
 
 
@@ -251,6 +251,17 @@ def test_histograms_and_comparisons_of_what_leaves_are_in_the_zip(unpacked) -> N
     assert (compared["scan_id"], compared["subject_id"]) == ("ct_000000010000", "S000")
     assert [compared[name] for name in ("reference", "test", "metric", "value")] == ["R1", "segformer 1", "dice", "0.9"]
     assert "histograms.csv" not in unpacked(Choice(study_id=1, histograms=False))
+
+
+def test_normalised_sizes_stand_beside_the_raw_value(unpacked) -> None:
+    """The people are 1.70 m tall and their weight is not known."""
+    rows = lines(unpacked()["normalised.csv"])
+    corrected = {row["divided_by"]: row for row in rows if row["value"] == "500.25"}
+    assert float(corrected["height2"]["normalised_value"]) == pytest.approx(500.25 / 1.7**2)
+    assert corrected["height2"]["normalised_unit"] == "cm3/m2"
+    assert (corrected["weight"]["normalised_value"], corrected["weight"]["unit"]) == ("NA", "cm3")
+    assert corrected["weight"]["reason"] == "weight at the visit is not known"
+    assert {row["metric"] for row in rows} == {"volume"}, "attenuation is not divided by anything"
 
 
 def test_a_choice_of_regions_metrics_visits_and_reviews_is_kept_and_told(unpacked) -> None:

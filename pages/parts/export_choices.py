@@ -45,6 +45,11 @@ def ask(*, study_id: int, visits: Sequence[int]) -> Choice:
             help="How many voxels of each structure have which attenuation: any Hounsfield band "
             "can be counted from it. About 10,000 rows a scan.",
         )
+        normalised = st.toggle(
+            "Normalised sizes",
+            value=True,
+            help="Volumes and areas over height, height², weight, BMI, femur length and volume, the raw beside it.",
+        )
         mark = st.toggle(
             "CSV for Excel", help="Puts a byte order mark in front, so that Excel reads the files as UTF-8."
         )
@@ -57,6 +62,7 @@ def ask(*, study_id: int, visits: Sequence[int]) -> Choice:
         visits=tuple(chosen_visits),
         shift_dates=shift,
         histograms=histograms,
+        normalised=normalised,
         formats=(CSV, *formats),
         byte_order_mark=mark,
     )

@@ -108,6 +108,7 @@ def _preview(long: list[export.Row], scans: list[export.Row]) -> None:
         _dictionary()
     with st.expander("What else is in the zip", icon=":material/folder_zip:"):
         st.markdown(
+            "- `normalised.csv`: sizes over height, weight, BMI, femur length and femur volume\n"
             "- `histograms.csv`: voxels at each attenuation; `agreement.csv`: comparisons with readers, if any\n"
             "- `read.R`, `read.py`, `read.do`: read the tables; `read.R` fits the trend that the cohort page shows\n"
             "- `README.txt` and `manifest.json`: what was chosen, versions, rows and SHA-256 of every file\n\n"
