@@ -64,6 +64,7 @@ def _walk(page: Page, url: str, target: Path) -> list[str]:
     page.get_by_role("heading", level=1).first.wait_for()
     page.wait_for_function(_QUIET)
     page.wait_for_timeout(2500)  # charts fade in
+    page.get_by_text("Loading the scan").first.wait_for(state="hidden")
     height, excess = page.evaluate(
         "() => { const m = document.querySelector('[data-testid=stMain]');"
         " return [m.scrollHeight, m.scrollWidth - m.clientWidth] }"
