@@ -232,6 +232,7 @@ def wide() -> str:
 def flags() -> str:
     """Every quality flag; those of segmentation, which have no table of their own, are described here."""
     from thighseg_core.quality import FLAG_DESCRIPTIONS
+    from thighseg_core.quality_study import STUDY_FLAG_DESCRIPTIONS
 
     of_segmentation = {
         "not_a_thigh": "The network found no femur with thigh muscles around it; nothing is labelled.",
@@ -240,7 +241,7 @@ def flags() -> str:
         "side_check": "Left or right of a leg could not be told for certain, or two cues disagree.",
         "computing": "The run did not go as asked (such as the GPU being short of memory); the result is the same.",
     }
-    rows = {**FLAG_DESCRIPTIONS, **of_segmentation}
+    rows = {**FLAG_DESCRIPTIONS, **STUDY_FLAG_DESCRIPTIONS, **of_segmentation}
     return table(("flag", "meaning"), ((f"`{code}`", text) for code, text in rows.items()))
 
 

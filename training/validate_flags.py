@@ -118,7 +118,7 @@ def _wasted_left(labels: np.ndarray) -> None:
     for k, plane in enumerate(labels):
         for name in GROUPS:
             mask = plane == label_value(name, "left")
-            labels[k][mask & ~ndimage.binary_erosion(mask, iterations=4)] = label_value("intermuscular", "left")
+            labels[k][mask & ~ndimage.binary_erosion(mask, iterations=3)] = label_value("intermuscular", "left")
 
 
 def _broken(labels: np.ndarray) -> None:
@@ -190,7 +190,7 @@ def base_scanner(person: VoxelPerson) -> Scanner:
     rows_mm, columns_mm = (
         n * step + 60 for n, step in zip(person.geometry.shape[1:], person.geometry.spacing_mm[1:], strict=True)
     )
-    return Scanner(pixel_mm=1.5, noise_hu=10.0, z_mm=(bottom - 30, top + 30), field_mm=(rows_mm, columns_mm))
+    return Scanner(pixel_mm=2.0, noise_hu=10.0, z_mm=(bottom - 30, top + 30), field_mm=(rows_mm, columns_mm))
 
 
 def planted_rows(person: VoxelPerson, planted: Planted, *, base: Scene) -> list[dict[str, object]]:
@@ -262,23 +262,21 @@ def confusion(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def flag_table(*, people: tuple[str, ...] = tuple(PEOPLE), planted: tuple[Planted, ...] = PLANTED) -> pd.DataFrame:
-    """The rows of all people and planted faults."""
-    rows = []
+def flag_table(
+    *, people: tuple[str, ...] = tuple(PEOPLE), planted: tuple[Planted, ...] = PLANTED, output: Path | None = None
+) -> pd.DataFrame:
+    """The rows of all people and planted faults; those that were planted or raised are written to `output`, and the
+    confusion table beside it, after each person."""
+    rows: list[dict[str, object]] = []
     for name in people:
         person = validation_person(name)
         base = scan_person(person, base_scanner(person))
         for one in planted:
             rows += [{"person": name} | row for row in planted_rows(person, one, base=base)]
             print(f"flags: {name}, {one.name}", flush=True)
+        if output is not None:
+            table = pd.DataFrame(rows)
+            heard = table[table["planted"] | table["raised"]]
+            heard.to_csv(output.with_name(f"{output.stem}_planted.csv"), index=False, lineterminator="\n")
+            confusion(table).to_csv(output, index=False, lineterminator="\n")
     return pd.DataFrame(rows)
-
-
-def write_flags(output: Path) -> pd.DataFrame:
-    """The confusion table as flags.csv; what was wrong in single scans is printed."""
-    table = flag_table()
-    wrong = table[table["planted"] != table["raised"]]
-    print(wrong.to_string() if len(wrong) else "every flag as planted")
-    summary = confusion(table)
-    summary.to_csv(output / "flags.csv", index=False, lineterminator="\n")
-    return summary
