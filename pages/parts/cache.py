@@ -184,6 +184,13 @@ def fitted(key: tuple[Hashable, ...], _fit: Callable[[], object]) -> Future[obje
     return _models().submit(_fit)
 
 
+@st.cache_resource(show_spinner=False, max_entries=8)
+def table(key: tuple[Hashable, ...], _make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    """A table worked out once for all that `key` names. Shared by all sessions: read it, never write into it."""
+    del key
+    return _make()
+
+
 @st.cache_resource(show_spinner=False)
 def _models() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")

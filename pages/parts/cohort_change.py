@@ -26,7 +26,10 @@ def change(selection: Cohort, values: pd.DataFrame) -> None:
             st.markdown("No subject has two visits with this value, so there is no change to show.")
         return
     limit = _ask_sdc95(selection)
-    pairs = cohort.change_table(selection.for_statistics(values), sdc95=() if limit is None else (limit,))
+    limits = () if limit is None else (limit,)
+    pairs = cache.table(
+        (*selection.key("change"), limits), lambda: cohort.change_table(selection.for_statistics(values), sdc95=limits)
+    )
     _coverage_warning(pairs)
     left, right = st.columns(2, gap="small", wrap=True)
     with left:
