@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from thighseg_core.axial import axial_view
 from thighseg_core.errors import GeometryMismatchError
-from thighseg_core.labels import SIDES, LabelMap, label_value
+from thighseg_core.labels import OTHER_BONE, SIDES, LabelMap, label_value
 from thighseg_core.metrics import MUSCLE_REGIONS, REGIONS
-from thighseg_core.overlap import Overlap, overlap
+from thighseg_core.overlap import overlap
 from thighseg_core.surface_distance import surface_distances, surface_distances_by_slice
 from thighseg_core.tissue import DEFAULT_PRESET, HUPreset, Range, rounded_hu
 from thighseg_core.volume import CTVolume
@@ -104,18 +105,23 @@ def compare_label_maps(
     drawn, tested, hu = (view.slices(array) for array in (reference.labels, test.labels, volume.attenuation_hu))
     held = _regions(drawn, regions)
     wanted = np.unique([value for region in held for side in SIDES for value in _values(region, side)])
-    on_slice = np.isin(drawn, wanted).any(axis=(1, 2))
+    on_slice = np.array([bool(np.isin(plane, wanted).any()) for plane in drawn])
     kept = np.flatnonzero(on_slice) if drawn_slices_only else np.arange(len(drawn))
     by_slice = drawn_slices_only and kept.size > 0 and bool(np.ptp(kept) + 1 != kept.size)
     drawn, tested, hu = drawn[kept], tested[kept], hu[kept]
+    drawn_boxes, tested_boxes = (ndimage.find_objects(labels, max_label=OTHER_BONE) for labels in (drawn, tested))
     voxel_cm3 = volume.geometry.voxel_volume_cm3
     found: list[ComparedValue] = []
     for region in held:
         for side in SIDES:
-            ours, theirs = (np.isin(labels, _values(region, side)) for labels in (drawn, tested))
+            box = _union([boxes[value - 1] for boxes in (drawn_boxes, tested_boxes) for value in _values(region, side)])
+            if box is None:
+                continue
+            ours, theirs = (np.isin(labels[box], _values(region, side)) for labels in (drawn, tested))
             if ours.any():
-                found += _overlap_values(region, side, ours, theirs, spacing_mm, by_slice=by_slice)
-                found += _quantities(region, side, hu, ours, theirs, voxel_cm3, preset)
+                outside = drawn.size - ours.size
+                found += _overlap_values(region, side, ours, theirs, spacing_mm, outside=outside, by_slice=by_slice)
+                found += _quantities(region, side, hu[box], ours, theirs, voxel_cm3, preset)
     return Comparison(tuple(found), n_slices=int(kept.size), by_slice=by_slice)
 
 
@@ -129,6 +135,14 @@ def _regions(drawn: NDArray[np.uint8], asked: Iterable[str] | None) -> list[str]
     ]
 
 
+def _union(boxes: list[tuple[slice, ...] | None]) -> tuple[slice, ...] | None:
+    """The smallest box around all boxes; None when there is none."""
+    present = [box for box in boxes if box is not None]
+    if not present:
+        return None
+    return tuple(slice(min(b[axis].start for b in present), max(b[axis].stop for b in present)) for axis in range(3))
+
+
 def _values(region: str, side: str) -> list[int]:
     return [label_value(name, side) for name in REGIONS[region]]
 
@@ -140,9 +154,11 @@ def _overlap_values(
     theirs: NDArray[np.bool_],
     spacing_mm: tuple[float, ...],
     *,
+    outside: int,
     by_slice: bool,
 ) -> list[ComparedValue]:
-    counted: Overlap = overlap(ours, theirs)
+    inside = overlap(ours, theirs)
+    counted = replace(inside, neither=inside.neither + outside)
     apart = (
         surface_distances_by_slice(ours, theirs, spacing_mm=spacing_mm[1:])
         if by_slice
