@@ -235,7 +235,7 @@ def scan_person(person: VoxelPerson, scanner: Scanner) -> tuple[CTVolume, LabelM
 
 def _sampled(array, matrix, offset, shape, *, order, outside):  # type: ignore[no-untyped-def]
     """As scipy's affine_transform; where the axes only scale, axis by axis, which is many times as fast."""
-    if np.count_nonzero(np.round(matrix, 9)) > 3:
+    if np.abs(matrix - np.diag(np.diag(matrix))).max() > 1e-9:
         return ndimage.affine_transform(
             array, matrix, offset, output_shape=shape, order=order, mode="constant", cval=outside, prefilter=False
         )
