@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from pages.parts import cohort, trajectories
+from pages.parts import cache, cohort, trajectories
 from pages.parts.cohort_sections import Cohort, draw_trajectories
 from pages.parts.figure_card import card
 from thighseg_core.cohort_statistics.change import SDC95
