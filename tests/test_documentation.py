@@ -17,6 +17,7 @@ from sqlalchemy import select
 from db import import_list
 from db.engine import open_database
 from db.models import Study
+from pages.parts.navigation import ENTRIES
 from thighseg_core import __version__, cli, export, labels, metrics
 from thighseg_core.checkpoint import DEFAULT_MODEL, WEIGHTS_FOLDER, available_models, read_card
 from thighseg_core.export_scans import SCAN_COLUMN_DESCRIPTIONS
@@ -230,17 +231,10 @@ def test_every_column_of_the_wide_table_follows_a_documented_pattern() -> None:
 
 
 def test_every_page_is_documented_under_its_title() -> None:
-    calls = [node for node in ast.walk(ast.parse(read("app.py"))) if isinstance(node, ast.Call)]
-    titles = [
-        keyword.value.value
-        for call in calls
-        if ast.unparse(call.func) == "st.Page"
-        for keyword in call.keywords
-        if keyword.arg == "title" and isinstance(keyword.value, ast.Constant)
-    ]
+    titles = {entry.title for entry in ENTRIES}
     assert len(titles) >= 4
     headings = set(re.findall(r"^## (.+)$", read("docs/dashboard.md"), re.MULTILINE))
-    assert set(titles) <= headings
+    assert titles <= headings
 
 
 @pytest.mark.parametrize("name", import_list.COLUMNS)
