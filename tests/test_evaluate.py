@@ -15,7 +15,7 @@ from PIL import Image
 from thighseg_core.geometry import Geometry
 from thighseg_core.labels import LabelMap, label_value
 from thighseg_core.nifti import RAS_LPS
-from training.evaluate import update_card
+from training.evaluate import put_together, update_card
 from training.evaluation_figures import write_figures
 from training.evaluation_summary import as_markdown, as_rows, of_structure, summarise
 from training.reference import NOT_ANNOTATED, score_scan
@@ -172,6 +172,16 @@ def test_the_table_for_people_has_a_line_for_each_part_and_structure() -> None:
         ("all", "extensor"),
         ("female", "extensor"),
     ]
+
+
+def test_folds_are_put_together_and_no_slice_counts_twice(tmp_path: Path) -> None:
+    table = _table([0.9, 0.8, 0.7], [10.0, 20.0, 30.0])
+    paths = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    table.iloc[:2].to_csv(paths[0], index=False)
+    table.iloc[2:].to_csv(paths[1], index=False)
+    assert put_together(paths)["dice"].tolist() == [0.9, 0.8, 0.7]
+    with pytest.raises(ValueError, match="P0 was scored in more than one"):
+        put_together([paths[0], paths[0]])
 
 
 def test_figures_are_written(tmp_path: Path) -> None:

@@ -69,6 +69,16 @@ def evaluate(
     return table
 
 
+def put_together(paths: list[Path]) -> pd.DataFrame:
+    """The scores of several runs as one table. Raises ValueError when a slice was scored in two of them."""
+    table = pd.concat([pd.read_csv(path) for path in paths], ignore_index=True)
+    key = [name for name in ("patient", "slice_index", "side", "structure") if name in table]
+    twice = table[table.duplicated(key)]
+    if len(twice):
+        raise ValueError(f"{twice['patient'].iloc[0]} was scored in more than one of these runs; leave one of them out")
+    return table
+
+
 def write_summary(
     table: pd.DataFrame, output: Path, *, model: str, data_set: str, reference: str | None = None
 ) -> dict[str, Any]:
@@ -105,7 +115,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.scores:
         arguments.output.mkdir(parents=True, exist_ok=True)
-        table = pd.concat([pd.read_csv(path) for path in arguments.scores], ignore_index=True)
+        table = put_together(arguments.scores)
         table.to_csv(arguments.output / "scores.csv", index=False, float_format="%.4f")
         summary = write_summary(table, arguments.output, model=arguments.model, data_set=arguments.data_set)
         if arguments.update_card:
