@@ -70,11 +70,12 @@ def value(folder: Path, metric: str) -> float:
     with (folder / "measurements.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert tuple(rows[0]) == LONG_COLUMNS
-    (row,) = [r for r in rows if (r["region"], r["side"], r["metric"]) == ("extensor", "left", metric)]
+    wanted = ("extensor", "left", "full", metric)
+    (row,) = [r for r in rows if (r["region"], r["side"], r["extent"], r["metric"]) == wanted]
     return float(row["value"])
 
 
-def test_measure_writes_the_four_files_of_a_dicom_scan_and_a_label_map(series, labels, tmp_path):
+def test_measure_writes_the_five_files_of_a_dicom_scan_and_a_label_map(series, labels, tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "thighseg_core", "measure", str(series), str(labels), "--output", str(tmp_path / "out")],
         cwd=ROOT,
