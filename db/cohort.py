@@ -100,8 +100,9 @@ def scans_frame(session: Session) -> pd.DataFrame:
 
 
 def quantity_values(quantity: Quantity) -> Query:
-    """(run_id, value, status) of one quantity in every run, older versions too."""
-    return select(Measurement.run_id, Measurement.value, Measurement.status).where(
+    """(run_id, value, whether it is flagged) of one quantity in every run, older versions too."""
+    flagged = (Measurement.status == "flagged").label("flagged")
+    return select(Measurement.run_id, Measurement.value, flagged).where(
         Measurement.region == quantity.region,
         Measurement.metric == quantity.metric,
         Measurement.extent == quantity.extent,
@@ -111,14 +112,10 @@ def quantity_values(quantity: Quantity) -> Query:
 
 def values_frame(session: Session, quantity: Quantity) -> pd.DataFrame:
     """Columns `value` (nan where missing) and `flagged`, indexed by run_id."""
-    rows = _plain(session, quantity_values(quantity))
-    run_id, value, status = zip(*rows, strict=True) if rows else ((), (), ())
+    table = np.array(_plain(session, quantity_values(quantity)), dtype=float).reshape(-1, 3)  # None becomes nan
     return pd.DataFrame(
-        {
-            "value": np.array(value, dtype=float),
-            "flagged": np.array([word == "flagged" for word in status], dtype=bool),
-        },
-        index=pd.Index(run_id, name="run_id", dtype="int64"),
+        {"value": table[:, 1], "flagged": table[:, 2] == 1},
+        index=pd.Index(table[:, 0].astype(np.int64), name="run_id"),
     )
 
 
