@@ -25,10 +25,10 @@ from db.engine import Database, open_database
 from db.models import Job, Review, Scan, Subject
 from db.settings import Settings
 from db.uploads import open_uploads
-from pages.parts import cache
+from pages.parts import cache, navigation
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("home", "upload", "queue", "viewer", "cohort", "export", "about")
+PAGES = tuple(entry.view for entry in navigation.ENTRIES)
 
 
 @pytest.fixture
@@ -131,6 +131,10 @@ def test_without_any_data_a_page_says_what_to_do(page: str, settings: Settings) 
         "cohort": "Nothing to compare yet",
         "export": "Nothing to export yet",
         "about": "Research use only",
+        "review": "Nothing to review yet",
+        "subject": "No subject yet",
+        "agreement": "No scan is stored yet",
+        "models": "The three networks of Kim et al. 2025",
     }
     assert hints[page] in said
 
@@ -139,7 +143,7 @@ def test_without_any_data_a_page_says_what_to_do(page: str, settings: Settings) 
 def test_with_a_study_a_page_draws_without_an_error(page: str, settings: Settings, tmp_path: Path) -> None:
     phantom_study.fill(settings, tmp_path)
     app = start(page)
-    assert "Research use only" in app.sidebar.caption[0].value
+    assert "Research use only" in app.sidebar.caption[-1].value
     assert not [error.value for error in app.error if "network" not in error.value]
 
 
@@ -149,7 +153,7 @@ def test_a_deep_link_to_a_cold_server_runs_app_py_first(settings: Settings) -> N
     app.run()
     app.switch_page("pages/views/cohort.py").run()
     assert app.title[0].value == "Cohort"
-    assert "Research use only" in app.sidebar.caption[0].value
+    assert "Research use only" in app.sidebar.caption[-1].value
     flat = sorted(path.name for path in (ROOT / "pages").glob("*.py"))
     assert flat == ["__init__.py"], "a module lying flat in pages/ is a page of its own for Streamlit"
 
