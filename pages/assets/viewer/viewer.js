@@ -186,7 +186,8 @@ class Viewer {
     }
     this.brush = new Brush(this.scene, this.data, {
       onSaved: (id, author) => {
-        this.savedKey = `run-${id}`;
+        // a reading is no run: the shown result stays what it is
+        this.savedKey = this.data.save_url.includes("/correction/") ? `run-${id}` : null;
         this.component.setTriggerValue("saved", { id, author });
       },
       onLeave: () => { this.correct.setAttribute("aria-pressed", "false"); this.#correct(false); },
