@@ -52,6 +52,7 @@ def write_page(folder: Path, page: Path) -> None:
         "flags": lambda: as_table(pd.read_csv(folder / "flags.csv")),
         "retest": lambda: as_table(precision(pd.read_csv(folder / "retest.csv"))),
         "retest_network": lambda: as_table(precision(pd.read_csv(folder / "retest_network.csv"))),
+        "real_series": lambda: as_table(pd.read_csv(folder / "real_series.csv").drop(columns="unmarked")),
         "predicted_quality": lambda: _predicted(folder / "predicted_quality.csv"),
     }
     for name, made in tables.items():

@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from thighseg_core.labels import GROUPS, SIDES, LabelMap, label_value
 from thighseg_core.quality import FLAG_DESCRIPTIONS, flags
+from thighseg_core.quality_labels import SHARE_BOUNDS_PERCENT
 from thighseg_core.volume import CTVolume
 from training.validation_people import PEOPLE, validation_person
 from training.voxel_phantom import Scanner, VoxelPerson, scan_person
@@ -135,8 +136,8 @@ def _fragment(labels: np.ndarray) -> None:
     held = np.flatnonzero((labels == right).any(axis=(1, 2)))
     keep = held[len(held) // 2]
     gone = labels == right
-    column = int(np.median(np.nonzero(gone[keep])[1]))
-    gone[keep, :, :column] = False
+    column = int(np.quantile(np.nonzero(gone[keep])[1], 0.2))
+    gone[keep, :, : column + 1] = False
     labels[gone] = label_value("intermuscular", "right")
 
 
@@ -157,7 +158,10 @@ PLANTED = (
     Planted("contrast in the vessels", codes=("contrast_vessels",), of_object=_enhanced),
     Planted("noise of 28 HU", codes=("noise",), of_scanner=lambda s, _: replace(s, noise_hu=28.0)),
     Planted(
-        "scale off by 45 HU", codes=("air_attenuation", "subcutaneous_attenuation"), of_scan=_hu_shift(45)
+        "scale off by 45 HU",
+        codes=("air_attenuation", "subcutaneous_attenuation"),
+        also=("contrast_vessels",),
+        of_scan=_hu_shift(45),
     ),
     Planted(
         "subcutaneous fat too dense", codes=("subcutaneous_attenuation",), of_scan=_hu_shift(40, only="subcutaneous")
@@ -207,6 +211,7 @@ def planted_rows(person: VoxelPerson, planted: Planted, *, base: Scene) -> list[
         scene = planted.of_scan(*scene)
     cut = _expected_cuts(person, scanner) if planted.of_scanner else set()
     raised = {(flag.code, flag.region, flag.side) for flag in flags(*scene)}
+    not_judged = {*planted.also, *(_of_itself(person) - set(planted.codes))}
     rows: list[dict[str, object]] = []
     for code in FLAG_DESCRIPTIONS:
         if code in BY_STRUCTURE:
@@ -214,9 +219,25 @@ def planted_rows(person: VoxelPerson, planted: Planted, *, base: Scene) -> list[
                 for side in SIDES:
                     one = (code, name, side)
                     rows.append(_row(planted, code, f"{name} {side}", one in cut, one in raised))
-        elif code not in planted.also:
+        elif code not in not_judged:
             rows.append(_row(planted, code, "scan", code in planted.codes, any(one[0] == code for one in raised)))
     return rows
+
+
+def _of_itself(person: VoxelPerson) -> set[str]:
+    """Flags that the object deserves without a fault: its legs differ so much, its shares are so unusual."""
+    cm3 = {(name, side): person.volume_cm3(name, side) for name in (*GROUPS, "sartorius") for side in SIDES}
+    found = set()
+    for name in GROUPS:
+        left, right = cm3[name, "left"], cm3[name, "right"]
+        if abs(left - right) / ((left + right) / 2) > 0.22:  # 0.25, less what the scan's own error may add
+            found.add("asymmetry")
+    for name, (low, high) in SHARE_BOUNDS_PERCENT.items():
+        for side in SIDES:
+            share = 100 * cm3[name, side] / sum(cm3[one, side] for one in (*GROUPS, "sartorius"))
+            if not low + 0.5 <= share <= high - 0.5:
+                found.add("group_shares")
+    return found
 
 
 def _row(planted: Planted, code: str, where: str, expected: bool, raised: bool) -> dict[str, object]:
