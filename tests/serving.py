@@ -18,7 +18,7 @@ from db.supervisor import stop_worker
 
 ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = Path("/usr/bin/chromium")
-PATIENCE_S = 180.0  # a busy machine is slow; nothing here waits longer than it has to
+PATIENCE_S = 400.0  # a busy machine is slow; nothing here waits longer than it has to
 
 
 @dataclass(frozen=True)
