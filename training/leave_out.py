@@ -17,15 +17,21 @@ import torch
 
 from training.atlas import AtlasLeg
 from training.config import TrainConfig, read_config
-from training.evaluate import evaluate, write_summary
+from training.evaluate import evaluate, update_card, write_summary
+from training.evaluation_summary import SLICE_REFERENCE
 from training.real_data import load_scans
 from training.splits import held_out
 from training.synthesis import Atlas
 from training.train import train
 
 
-def leave_out(config: TrainConfig, *, folds: int, only: list[int], atlas: Atlas, output: Path, data: Path) -> None:
-    """Train and score the folds `only` of `folds` (0: one a patient); joins the scores when all folds have theirs."""
+def leave_out(
+    config: TrainConfig, *, folds: int, only: list[int], atlas: Atlas, output: Path, data: Path, card: Path | None
+) -> None:
+    """Train and score the folds `only` of `folds` (0: one a patient); joins the scores when all folds have theirs.
+
+    card: model.json of the shipped network that the joined summary is stored in.
+    """
     drawn = [scan for table in config.real for scan in load_scans(Path(table.source)) if scan.kind == "drawn"]
     sites = {scan.patient: scan.site for scan in drawn}
     folds = folds or len(sites)
@@ -42,7 +48,11 @@ def leave_out(config: TrainConfig, *, folds: int, only: list[int], atlas: Atlas,
     if len(tables) == folds:
         joined = pd.concat(tables, ignore_index=True)
         joined.to_csv(output / "scores.csv", index=False, float_format="%.4f")
-        write_summary(joined, output, model=f"{config.network}, patients left out", data_set="slices")
+        judge = f"{SLICE_REFERENCE}; each patient scored by a network trained without that patient, {folds} folds"
+        title = f"{config.network}, patients left out"
+        summary = write_summary(joined, output, model=title, data_set="slices", reference=judge)
+        if card is not None:
+            update_card(card, summary)
 
 
 if __name__ == "__main__":
@@ -53,9 +63,10 @@ if __name__ == "__main__":
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--folds", type=int, default=0)
     parser.add_argument("--only", type=int, nargs="*", default=[])
+    parser.add_argument("--update-card", type=Path, help="model.json of the shipped network")
     arguments = parser.parse_args()
     legs = tuple(AtlasLeg.load(path) for path in sorted(arguments.atlas.glob("*.npz")))
     leave_out(
         read_config(arguments.config), folds=arguments.folds, only=arguments.only, atlas=Atlas(legs),
-        output=arguments.output, data=arguments.data,
+        output=arguments.output, data=arguments.data, card=arguments.update_card,
     )  # fmt: skip
