@@ -1,6 +1,6 @@
 """Check the level network on real series: is the level monotone along the scan, is its slope that of a femur?
 
-    python -m training.level_check --data ../shared/data [--output docs/level.md]
+    python -m training.level_check --data ../shared/data [--output docs/levels.md]
 
 For each series that shows a thigh: rank correlation of the slices' own answers with their place, the femur length that
 their own slope means (Theil and Sen, no likely length assumed), the length of the line that is used, and the middle
@@ -25,6 +25,20 @@ from thighseg_core.preprocess import canonical_axes, canonical_geometry
 from thighseg_core.segment import segment_with
 from thighseg_core.volume import CTVolume
 from training.prepare import load_scan_of
+
+INTRODUCTION = """\
+# Levels of slices
+
+A small network tells from one slice of one leg where it lies along the femur (0 top of the head, 1 distal end
+of the condyles); a straight line holds the slices of a scan together ([numbers](numbers.md),
+`level_estimate.py`). Written by `python -m training.level_check`.
+"""
+EXPLANATION = """\
+Rank corr.: of the slices' own answers with their place (-1: strictly falling towards the head). Own length: the
+femur that their slope means (Theil and Sen), nothing else assumed. Line: the length of the line in use, which
+weighs in what a femur is likely to measure (440 +- 35 mm); its levels fall evenly by construction. Error:
+median distance of the slices' own answers from it, share of the femur. Most series are full of tumour, which
+makes the own slope too shallow: there the length is that assumed, and only the place comes from the picture."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +85,7 @@ def as_markdown(checks: list[LevelCheck]) -> str:
     error = card["validation"]["synthetic"]["error_share_of_femur"]
     n_slices = card["validation"]["synthetic"]["slices"]
     lines = [
+        INTRODUCTION,
         f"On {n_slices} synthetic slices, each by itself: mean absolute error {error['mean_absolute']:.3f} of the "
         f"femur, 95 % within {error['p95']:.3f}; beyond the femur {error['mean_absolute_beyond']:.3f}.",
         "",
@@ -84,6 +99,7 @@ def as_markdown(checks: list[LevelCheck]) -> str:
             f"| {one.patient} | {one.side} | {one.slices} | {one.reach_mm:.0f} | {one.highest:.2f} to {one.lowest:.2f} "
             f"| {one.rank_correlation:.3f} | {one.own_length_mm:.0f} | {used} | {off} |"
         )
+    lines += ["", EXPLANATION]
     return "\n".join(lines) + "\n"
 
 
