@@ -89,8 +89,8 @@ def contact_sheet(tiles: list[Image.Image], *, columns: int = 6) -> Image.Image:
     return sheet
 
 
-def check_all(*, data: Path, labels: Path, output: Path) -> pd.DataFrame:
-    """real_series.csv and real_series.png of every series whose labels are there."""
+def check_all(*, data: Path, labels: Path, output: Path, pictures: Path) -> pd.DataFrame:
+    """real_series.csv of every series whose labels are there, and a picture of all of them in `pictures`."""
     rows, tiles = [], []
     for folder in sorted((data / "ct_sarcoma").glob("STS_*")):
         found = [path for path in labels.glob(f"{folder.name}.*") if path.suffix in (".npz", ".gz")]
@@ -109,7 +109,8 @@ def check_all(*, data: Path, labels: Path, output: Path) -> pd.DataFrame:
         tiles.append(tile(folder.name, volume, label_map))
         print(f"{folder.name}: {rows[-1]['flags']}", flush=True)
         pd.DataFrame(rows).to_csv(output / "real_series.csv", index=False, lineterminator="\n")
-    contact_sheet(tiles).save(output / "real_series.png", optimize=True)
+    pictures.mkdir(parents=True, exist_ok=True)
+    contact_sheet(tiles).save(pictures / "real_series.png", optimize=True)
     return pd.DataFrame(rows)
 
 
@@ -118,6 +119,9 @@ if __name__ == "__main__":
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--labels", type=Path, required=True)
     parser.add_argument("--output", type=Path, default=Path("docs/validation"))
+    parser.add_argument("--pictures", type=Path, default=Path("runs/real_check"))
     arguments = parser.parse_args()
-    table = check_all(data=arguments.data, labels=arguments.labels, output=arguments.output)
+    table = check_all(
+        data=arguments.data, labels=arguments.labels, output=arguments.output, pictures=arguments.pictures
+    )
     print(table.drop(columns="flags").to_string())
