@@ -87,7 +87,7 @@ def measured(settings: Settings, **which: int) -> list[dict[str, object]]:
     with database.read() as session:
         rows = queries.rows(session, queries.measurements(**which))
     database.close()
-    return rows
+    return [row for row in rows if row["extent"] == "full"]
 
 
 def test_wheel_keys_slider_and_profile_move_through_the_slices(page: Page, address: str) -> None:
