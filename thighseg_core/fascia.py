@@ -16,9 +16,6 @@ from thighseg_core.labels import CLASS_INDEX
 _BRIDGE_MM = 20.0  # clefts narrower than twice this are bridged: fat outside is subcutaneous ...
 _CLEFT_MM = 12.0  # ... and fat in clefts narrower than twice this is deep, whatever the network said
 _SMALLEST_PIECE_MM2 = 60.0  # smaller pieces of muscle do not hold up the sheet
-_FRAME = tuple(
-    CLASS_INDEX[name] for name in ("extensor", "flexor", "adductor", "sartorius", "other_muscle", "femur", "other_bone")
-)
 _INTERMUSCULAR, _SUBCUTANEOUS = CLASS_INDEX["intermuscular"], CLASS_INDEX["subcutaneous"]
 
 
@@ -29,7 +26,7 @@ def split_fat_at_fascia(
 
     fat: voxels as dark as fat; vessels and nerves stay what they are.
     """
-    frame = np.isin(classes, _FRAME)
+    frame = (classes != 0) & (classes != _INTERMUSCULAR) & (classes != _SUBCUTANEOUS)  # muscles and bones
     pieces, _ = ndimage.label(frame)
     sizes_mm2 = np.bincount(pieces.ravel()) * spacing_mm[0] * spacing_mm[1]
     sizes_mm2[0] = 0
