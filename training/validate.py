@@ -56,10 +56,10 @@ def write_page(folder: Path, page: Path) -> None:
         "predicted_quality": lambda: _predicted(folder / "predicted_quality.csv"),
     }
     for name, made in tables.items():
-        start, end = f"<!-- table: {name} -->\n", "\n<!-- end table -->"
+        start, end = f"<!-- table: {name} -->\n", "<!-- end table -->"
         if start in text and (folder / f"{name}.csv").exists():
             head, rest = text.split(start, 1)
-            text = head + start + made() + end + rest.split(end, 1)[1]
+            text = head + start + made() + "\n" + end + rest.split(end, 1)[1]
     page.write_text(text, encoding="utf-8")
 
 
