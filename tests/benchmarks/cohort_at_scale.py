@@ -5,7 +5,7 @@
 
 Each line is one script run of the real page, from the changed widget to the last element sent: wall seconds, and the
 seconds of processor time that it took, which a busy machine does not change. `--few` writes 60 measurements a scan
-instead of all: the page reads one index, whose part for a measure is the same. `--database` takes a file that is there already.
+instead of all: the page reads one index, whose part for a measure is the same. `--database` takes a file.
 """
 
 from __future__ import annotations
