@@ -23,7 +23,7 @@ MUSCLE_CLASS = torch.tensor([CLASS_INDEX[STRUCTURES[name][0]] for name in STRUCT
 GRACILIS, SEMITENDINOSUS, MAGNUS = (
     STRUCTURE_NAMES.index(name) for name in ("gracilis", "semitendinosus", "adductor_magnus")
 )
-FLEXORS = (MUSCLE_CLASS == CLASS_INDEX["flexor"]).nonzero()[:, 0]
+FLEXORS = (CLASS_INDEX["flexor"] == MUSCLE_CLASS).nonzero()[:, 0]
 SKIN = N_MUSCLES + 3  # place of the skin among the fields of a leg
 POPLITEAL_LEVEL = 0.68
 BEHIND_FEMUR_MM = ((18.0, 36.0), (-5.0, 18.0))  # from the femur's middle: to posterior, to medial
