@@ -85,8 +85,7 @@ NETWORKS: dict[str, NetworkSpec] = {
     for spec in (
         NetworkSpec("segformer", "SegFormer-B0", _FullSizeSegformer),
         NetworkSpec("manet", "MANet (EfficientNet-B0)", _with_encoder("MAnet", "efficientnet-b0")),
-        NetworkSpec("dense-unet", "Dense U-Net (DenseNet-121)", _with_encoder("Unet", "densenet121")),
-        NetworkSpec("dense-unet-slim", "Dense U-Net (DenseNet-121, growth 16)", _with_encoder("Unet", SLIM_DENSENET)),
+        NetworkSpec("dense-unet", "Dense U-Net (DenseNet-121, growth 16)", _with_encoder("Unet", SLIM_DENSENET)),
     )
 }
 
