@@ -236,8 +236,8 @@ def flags() -> str:
 
     of_segmentation = {
         "not_a_thigh": "The network found no femur with thigh muscles around it; nothing is labelled.",
-        "network_disagreement": "The network answers otherwise to the mirror image: a group over the whole scan, or single "
-        "slices (limits our convention).",
+        "network_disagreement": "The network answers otherwise to the mirror image: a group over the whole scan, or "
+        "single slices (limits our convention).",
         "side_check": "Left or right of a leg could not be told for certain, or two cues disagree.",
         "computing": "The run did not go as asked (such as the GPU being short of memory); the result is the same.",
     }

@@ -45,6 +45,11 @@ DATA_SUFFIXES = (
 NOT_PATIENT_DATA = {
     "training/compact_atlas.npz",  # fitted coefficients for phantoms, credited in NOTICE
     "thighseg_core/cohort_statistics/reference_tables/goodpaster_2001.csv",  # four published means, cited in each line
+    # What `training.validate`, `calibrate_quality` and `real_check` found: figures of phantoms and of public scans.
+    *(
+        f"docs/validation/{name}.csv"
+        for name in ("flags", "flags_planted", "predicted_quality", "real_series", "retest", "truth")
+    ),
 }
 # Calls whose result must not be a module's constant.
 EFFECTS = {

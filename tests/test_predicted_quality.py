@@ -37,6 +37,11 @@ def test_a_group_and_slices_on_which_the_answers_differ_are_named():
     assert "(slices 3 to 3 from the feet)" in found[1].message
 
 
+def test_answers_that_share_no_pixel_are_named_too():
+    found = agreement([[0, 90, 90]], [[200, 180, 180]]).flags()
+    assert [flag.region for flag in found if flag.severity == "warning"] == ["extensor"]
+
+
 def test_answers_that_agree_say_nothing():
     assert agreement([[100, 50, 50]] * 3, [[205, 104, 104]] * 3).flags() == ()
 

@@ -37,7 +37,8 @@ class MirrorAgreement:
 
     def flags(self) -> tuple[QualityFlag, ...]:
         """What is doubtful: groups over the whole scan, and single slices."""
-        found = [_of_group(name, dice) for name, dice in self.group_dice().items() if (dice or 1.0) < DOUBTFUL_DICE]
+        groups = self.group_dice().items()
+        found = [_of_group(name, dice) for name, dice in groups if dice is not None and dice < DOUBTFUL_DICE]
         slices = self.slice_dice()
         low = np.flatnonzero(slices < DOUBTFUL_SLICE_DICE)
         if low.size:

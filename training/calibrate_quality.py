@@ -80,6 +80,7 @@ def on_slices(volume: CTVolume, wanted: np.ndarray, model: Model) -> tuple[Mirro
 
 
 def real_rows(data: Path, model: Model) -> list[dict]:
+    """`slice_rows` of the drawn slices of real CT."""
     rows = []
     for path in sorted((data / "reference").glob("*.nii.gz")):
         patient = path.name.removesuffix(".nii.gz")
@@ -97,6 +98,7 @@ def real_rows(data: Path, model: Model) -> list[dict]:
 
 
 def phantom_rows(model: Model, *, people: tuple[str, ...] = ("woman-lean", "man-fat")) -> list[dict]:
+    """`slice_rows` of slices of phantoms."""
     rows = []
     for name in people:
         for how, scanner in PHANTOMS.items():

@@ -82,6 +82,7 @@ def tile(name: str, volume: CTVolume, labels: LabelMap) -> Image.Image:
 
 
 def contact_sheet(tiles: list[Image.Image], *, columns: int = 6) -> Image.Image:
+    """All tiles in rows."""
     rows = -(-len(tiles) // columns)
     sheet = Image.new("RGB", (columns * TILE_PX, rows * (TILE_PX + 14)))
     for number, one in enumerate(tiles):
