@@ -64,7 +64,8 @@ def _walk(page: Page, url: str, target: Path) -> list[str]:
     page.get_by_role("heading", level=1).first.wait_for()
     page.wait_for_function(_QUIET)
     page.wait_for_timeout(2500)  # charts fade in
-    page.get_by_text("Loading the scan").first.wait_for(state="hidden")
+    if "/viewer" in url:
+        page.locator(".thighseg-viewer[data-ready]").wait_for()
     height, excess = page.evaluate(
         "() => { const m = document.querySelector('[data-testid=stMain]');"
         " return [m.scrollHeight, m.scrollWidth - m.clientWidth] }"

@@ -99,6 +99,12 @@ def zipped(folder: Path, target: Path) -> Path:
     return target
 
 
+def plain_pictures(page: Page) -> None:
+    """Have the server draw the slices, in place of the 3-D viewer."""
+    page.get_by_text("Plain pictures", exact=True).click()
+    expect(page.locator(".thighseg-viewer")).to_have_count(0)
+
+
 def shown_picture(page: Page, alt: str) -> np.ndarray:
     """Pixels of the picture whose alternative text begins so."""
     picture = page.locator(f'img[alt^="{alt}"]').first
@@ -173,6 +179,7 @@ def test_home_has_its_name_as_an_address_too(page: Page, address: str) -> None:
 
 def test_the_slice_follows_the_slider_and_the_groups_can_be_switched_off(page: Page, address: str) -> None:
     opened(page, f"{address}/viewer?scan=1")
+    plain_pictures(page)
     coloured = np.ptp(shown_picture(page, "Axial slice 6 of 12"), axis=2) > 40
     assert coloured.mean() > 0.05
     page.get_by_role("slider", name="Slice").press("ArrowRight")
@@ -223,6 +230,7 @@ def test_a_series_goes_from_the_upload_to_the_csv_of_the_command_line(page: Page
     expect(done).to_be_visible()
     done.click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Viewer")
+    plain_pictures(page)
     coloured = np.ptp(shown_picture(page, "Axial slice"), axis=2) > 40
     assert coloured.mean() > 0.03, "the overlay is not seen"
 

@@ -27,7 +27,7 @@ ROWS = [
 
 def test_numbers_stand_under_their_region_and_only_of_the_side_asked_for() -> None:
     html = measurement_html(ROWS, side="left", metrics=("volume",))
-    assert cells(html) == ["1\u2009234", "20.0", "–†", "–", "7.00†"]
+    assert cells(html) == ["1\u202f234", "20.0", "–†", "–", "7.00†"]
 
 
 def test_a_doubted_number_tells_its_reason_and_quotes_do_not_break_out() -> None:

@@ -19,7 +19,7 @@ def test_every_metric_has_a_title_of_its_own_and_a_definition(metric: str) -> No
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "–"), (float("nan"), "–"), (0.0, "0.00"), (3.14159, "3.14"), (-12.345, "-12.3"), (1234.56, "1\u2009235")],
+    [(None, "–"), (float("nan"), "–"), (0.0, "0.00"), (3.14159, "3.14"), (-12.345, "-12.3"), (1234.56, "1\u202f235")],
 )
 def test_numbers_keep_three_digits_and_a_missing_one_is_a_dash(value: float | None, text: str) -> None:
     assert words.number(value) == text

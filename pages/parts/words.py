@@ -83,7 +83,7 @@ def number(value: float | None) -> str:
     if value is None or value != value:
         return "–"
     digits = 0 if abs(value) >= 1000 else 1 if abs(value) >= 10 else 2
-    return f"{value:,.{digits}f}".replace(",", "\u2009")
+    return f"{value:,.{digits}f}".replace(",", "\u202f")
 
 
 def scan_state(scan: Mapping[str, Any]) -> str:

@@ -37,7 +37,8 @@ def _definitions() -> None:
         "excludes the fat, vessels and nerves between them. Left and right are the patient's."
     )
     rows = "".join(
-        f'<tr><td><span style="display:inline-block;width:.8rem;height:.8rem;border-radius:2px;'
+        '<tr><td style="white-space:nowrap">'
+        f'<span style="display:inline-block;width:.8rem;height:.8rem;border-radius:2px;'
         f'background:{charts.region_colour(group)}"></span> {words.region_title(group)}</td>'
         f"<td>{', '.join(muscles)}</td></tr>"
         for group, muscles in {**GROUP_MAP, "sartorius": ("sartorius, kept apart",)}.items()
@@ -63,9 +64,9 @@ def _definitions() -> None:
         [
             {
                 "Name": words.metric_title(m.name),
+                "Meaning": m.description,
                 "Unit": words.unit_text(m.unit),
                 "In the CSV": m.name,
-                "Meaning": m.description,
             }
             for m in METRICS.values()
         ],

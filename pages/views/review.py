@@ -127,27 +127,27 @@ def _detail(scan: dict[str, Any], found: list[dict[str, Any]], wanted: Wanted) -
     blind = wanted.second_reader is not None
     position = [row["scan_id"] for row in found].index(scan["scan_id"])
     following = found[(position + 1) % len(found)]["scan_id"]
-    picture, decision = st.columns([3, 2], gap="medium", wrap=True)
-    with picture:
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.subheader(f"{scan['subject']}, visit {scan['visit']}", anchor=False, width="content")
-            if not blind:
-                shell.state_badge(words.scan_state(scan))
-            st.space("stretch")
-            if st.button("Next", icon=":material/skip_next:", disabled=len(found) < 2):
-                st.session_state["review_next"] = following
-                st.session_state.pop(f"worklist-{hash(tuple(row['scan_id'] for row in found))}", None)
-                st.rerun()
-        _preview(scan, run)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(f"{scan['subject']}, visit {scan['visit']}", anchor=False, width="content")
+        if not blind:
+            shell.state_badge(words.scan_state(scan))
+        st.space("stretch")
+        if st.button("Next", icon=":material/skip_next:", disabled=len(found) < 2):
+            st.session_state["review_next"] = following
+            st.session_state.pop(f"worklist-{hash(tuple(row['scan_id'] for row in found))}", None)
+            st.rerun()
+    _preview(scan, run)
+    remarks, decision = st.columns([2, 3], gap="medium", wrap=True)
+    with remarks:
         link = {"scan": str(scan["scan_id"])} | ({"blind": "1"} if blind else {})
         st.page_link(
             "pages/views/viewer.py", label="Look closer or correct by brush", icon=":material/brush:", query_params=link
         )
-    with decision:
         st.caption(corrections.version_name(run | ({"author": ""} if blind else {})))
         findings_panel(run)
         if not blind:
             corrections.what_changed(scan, run, runs)
+    with decision:
         review.panel(scan, run, blind=blind, reviewer=wanted.second_reader, then=lambda: _go_on(following))
         if not blind:
             with st.expander("Correct elsewhere", icon=":material/build:"):
@@ -167,7 +167,7 @@ def _preview(scan: dict[str, Any], run: dict[str, Any]) -> None:
     except ThighSegError as error:
         shell.cannot("This scan cannot be shown", error)
         return
-    st.image(png, alt="Five slices from the top down, the muscle groups coloured", width="stretch")
+    st.image(png, alt="Five slices from the feet up, the muscle groups coloured", width="stretch")
 
 
 def findings_panel(run: dict[str, Any]) -> None:
