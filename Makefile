@@ -1,5 +1,5 @@
 # ThighSeg. `make help` lists the targets. Everything is installed in .venv; nothing else on the machine changes,
-# except that `make test` adds Chromium on Debian or Ubuntu where that needs no password (THIGHSEG_NO_APT=1 forbids it).
+# except that `make test` adds Chromium and R on Debian or Ubuntu where that needs no password (THIGHSEG_NO_APT=1 forbids it).
 
 # The first of these that is new enough; PYTHON=... names another.
 PYTHON ?= $(or $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null && echo $$p && break; done),python3)
@@ -28,7 +28,7 @@ STREAMLIT = $(PY) -m streamlit run app.py --server.port=$(PORT) --server.showEma
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo app test lint format docs browser bench train clean
+.PHONY: help setup demo app test lint format docs browser r bench train clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(firstword $(MAKEFILE_LIST))
@@ -43,7 +43,7 @@ demo: setup ## write a small demo study, segment it and open the dashboard with 
 app: setup ## open the dashboard on the data folder (DATA=data, PORT=8501)
 	@THIGHSEG_DATA="$(DATA)" $(STREAMLIT)
 
-test: $(VENV)/.installed-dev browser lint ## everything that must hold: style, types, tests
+test: $(VENV)/.installed-dev browser r lint ## everything that must hold: style, types, tests
 	@$(PY) -m pytest $(PYTEST_ARGS); status=$$?; \
 	if [ $$status -eq 5 ]; then echo "pytest found no test to run: is tests/ complete?" >&2; fi; \
 	exit $$status
@@ -64,6 +64,10 @@ docs: setup ## write the generated tables of README.md and docs/ anew
 browser:
 	@if command -v chromium >/dev/null 2>&1; then exit 0; fi; \
 	.ci/install-debian-packages chromium fonts-dejavu-core fonts-liberation || echo "no Chromium: the browser tests will be skipped" >&2
+
+r:
+	@if command -v Rscript >/dev/null 2>&1; then exit 0; fi; \
+	.ci/install-debian-packages r-base-core r-cran-nlme || echo "no R: the test that reads the export in R will be skipped" >&2
 
 bench: setup ## time measuring a large scan; with SCAN=folder also that scan from files to numbers
 	$(PY) -m tests.benchmarks.measure_large_scan
