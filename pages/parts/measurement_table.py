@@ -37,6 +37,11 @@ _STYLE = """
 .numbers thead th { border-bottom: 4px solid transparent; }
 .numbers .mark { color: #C2410C; font-weight: 700; cursor: help; text-decoration: none; }
 @media (prefers-color-scheme: dark) { .numbers .mark { color: #FB923C; } }
+@media (max-width: 640px) {
+  .numbers table { font-size: 0.74rem; }
+  .numbers th, .numbers td { padding: 0.42rem 0.15rem; }
+  .numbers tbody th { min-width: 5.5rem; }
+}
 </style>
 """
 
