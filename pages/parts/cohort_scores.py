@@ -43,7 +43,10 @@ def scores(selection: Cohort, values: pd.DataFrame) -> None:
     try:
         table = _reference(str(chosen), shipped, table_frame)
     except InputError as error:
-        shell.cannot("This reference cannot be used", error)
+        if chosen == _YOUNG:  # nobody's mistake: what a small study begins with
+            st.info(shell.sentence(str(error)), icon=":material/info:")
+        else:
+            shell.cannot("This reference cannot be used", error)
         return
     if table is None:
         return

@@ -24,6 +24,8 @@ _MM_PER_INCH = 25.4
 _CAPTION_LETTERS = 92  # on one line of that width at 6.5 points
 _RASTER_FROM = 3_000  # points; more would make a vector file of many megabytes
 _SMALL_FROM = 200  # points
+_LEGEND_COLUMNS = 3
+_LEGEND_ROW_POINTS = 11
 _SYMBOLS = {"circle": "o", "diamond": "D", "square": "s", "x": "x"}
 _DASHES = {"solid": "-", "dash": "--", "dot": ":"}
 _STYLE = {
@@ -72,19 +74,20 @@ def draw_on(axes: Axes, drawing: Drawing) -> None:
     """Put the drawing on matplotlib axes: a figure of its own, or a panel of a report."""
     for order, mark in enumerate(drawing.marks):
         _draw(axes, mark, order)
-    axes.set_title(drawing.title, loc="left", fontweight="bold")
     _set(axes, drawing.x, "x")
     _set(axes, drawing.y, "y")
     handles, names = axes.get_legend_handles_labels()
-    unique = dict(zip(names, handles, strict=True))
-    if drawing.legend and unique:
+    unique = dict(zip(names, handles, strict=True)) if drawing.legend else {}
+    rows = -(-len(unique) // _LEGEND_COLUMNS)
+    axes.set_title(drawing.title, loc="left", fontweight="bold", pad=5 + _LEGEND_ROW_POINTS * rows)
+    if unique:
         axes.legend(
             unique.values(),
             unique.keys(),
             frameon=False,
-            loc="lower right",
-            bbox_to_anchor=(1.0, 1.0),
-            ncols=min(len(unique), 4),
+            loc="lower left",  # between title and axes
+            bbox_to_anchor=(0.0, 1.0),
+            ncols=min(len(unique), _LEGEND_COLUMNS),
             handlelength=1.4,
             columnspacing=1.0,
             borderaxespad=0.1,

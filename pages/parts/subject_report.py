@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _A4_INCH = (8.27, 11.69)
 _ROWS_A_PAGE = 46
+_TALLEST_PICTURE = 0.2  # of the page
+_LETTER = 0.0078  # of the page's width, at the tables' size
 _GREY = "#5A6078"
 
 
@@ -77,14 +79,19 @@ def _first_page(pdf: PdfPages, report: Report) -> None:
     top = _table(figure, report.visits, top=0.895)
     pictures = [*report.pictures, *([report.change] if report.change else [])]
     if pictures:
-        height = 0.2
         width = 0.86 / max(len(pictures), 2)
+        tallest = max(picture.rgb.shape[0] / picture.rgb.shape[1] for picture in pictures)
+        height = min(tallest * 0.96 * width * _A4_INCH[0] / _A4_INCH[1], _TALLEST_PICTURE)
         for number, picture in enumerate(pictures):
             axes = figure.add_axes((0.07 + number * width, top - height - 0.02, width * 0.96, height))
             axes.imshow(picture.rgb, aspect="equal")
+            axes.set_anchor("N")
             axes.set_axis_off()
-            axes.set_title(textwrap.fill(picture.caption, round(36 * width / 0.29)), fontsize=6.5, y=-0.02, va="top")
-        top -= height + 0.075
+            caption = textwrap.fill(picture.caption, round(60 * width / 0.29))
+            axes.annotate(
+                caption, (0.5, 0), (0, -4), "axes fraction", "offset points", fontsize=6.5, ha="center", va="top"
+            )
+        top -= height + 0.06
     across = 2
     rows = -(-len(report.drawings) // across)
     height = min((top - 0.09) / max(rows, 1), 0.27)
@@ -117,26 +124,27 @@ def table_lines(table: pd.DataFrame) -> list[list[str]]:
         name = f"{words.region_title(row['region'])}: {words.metric_title(row['metric']).lower()}"
         unit = words.unit_text(row["unit"])
         mark = " †" if row["marks"] else ""
-        change = "–" if pd.isna(row["change"]) else f"{row['change']:+.3g}"
+        change = "–" if pd.isna(row["change"]) else f"{row['change']:+.{1 if abs(row['change']) >= 10 else 2}f}"
         percent = "–" if pd.isna(row["change_percent"]) else f"{row['change_percent']:+.1f}"
         lines.append([f"{name} ({unit}){mark}", *(words.number(row[visit]) for visit in visits), change, percent])
     return lines[:_ROWS_A_PAGE]
 
 
 def _table(figure: Figure, lines: Sequence[Sequence[str]], *, top: float) -> float:
-    """Lines of text in columns, the first left, the others right aligned; returns where it ends."""
+    """Lines of text in columns as wide as their texts, the first left, the others right aligned; returns its end."""
     step, left, right = 0.0155, 0.07, 0.93
-    columns = max(len(line) for line in lines)
-    first = 0.36 if columns > 2 else 0.5
-    width = (right - left - first) / max(columns - 1, 1)
+    letters = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    first = max(letters[0] * _LETTER, 0.05)
+    share = np.cumsum([0, *(most + 2 for most in letters[1:])]) / max(sum(most + 2 for most in letters[1:]), 1)
+    ends = left + first + share * (right - left - first)
     for number, line in enumerate(lines):
         y = top - number * step
         weight = "bold" if number == 0 else "normal"
         for column, text in enumerate(line):
-            x = left if column == 0 else left + first + column * width
+            x = left if column == 0 else float(ends[column])
             figure.text(x, y, text, fontsize=7.2, fontweight=weight, ha="left" if column == 0 else "right", va="top")
         if number == 0:
-            figure.add_artist(_rule(left, right, y - step * 0.85))
+            figure.add_artist(_rule(left, right, y - step * 0.75))
     return top - len(lines) * step
 
 
