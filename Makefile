@@ -15,7 +15,8 @@ TEACHER_STAGES := $(foreach n,1 2 3 4 5 6,manet-$(n))
 STAGES = $(patsubst training/configs/%.toml,%,$(sort $(wildcard training/configs/$(NETWORK)-[0-9].toml)))
 # Where pip takes PyTorch from; empty means PyPI. README.md, "Installing", names the index of the CPU-only builds.
 TORCH_INDEX_URL ?=
-PYTEST_ARGS ?=
+# Two processes of one torch thread each: two threads in each would wait for one another.
+PYTEST_ARGS ?= -n 2 --dist loadfile
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -44,7 +45,7 @@ app: setup ## open the dashboard on the data folder (DATA=data, PORT=8501)
 	@THIGHSEG_DATA="$(DATA)" $(STREAMLIT)
 
 test: $(VENV)/.installed-dev browser r lint ## everything that must hold: style, types, tests
-	@$(PY) -m pytest $(PYTEST_ARGS); status=$$?; \
+	@OMP_NUM_THREADS=1 $(PY) -m pytest $(PYTEST_ARGS); status=$$?; \
 	if [ $$status -eq 5 ]; then echo "pytest found no test to run: is tests/ complete?" >&2; fi; \
 	exit $$status
 

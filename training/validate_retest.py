@@ -18,7 +18,8 @@ from training.voxel_phantom import Scanner, VoxelPerson, scan_person
 
 Labeller = Callable[[CTVolume, LabelMap], LabelMap]
 REGIONS = (*GROUPS, "total")
-METRICS = ("volume", "lean_attenuation")
+ATTENUATIONS = ("lean_attenuation", "mask_attenuation", "eroded_attenuation")
+METRICS = ("volume", *ATTENUATIONS)
 EXTENTS = (FULL, FEMUR_20_80)
 SCANS = (
     Scanner(slice_mm=5.0, pixel_mm=1.0, noise_hu=8.0, seed=11),
@@ -71,7 +72,7 @@ def precision(table: pd.DataFrame) -> pd.DataFrame:
             part = table[(table["region"] == region) & (table["extent"] == extent)]
             groups = {m: part[part["metric"] == m].dropna().groupby(["person", "side"])["value"] for m in METRICS}
             cv = 100 * groups["volume"].std(ddof=1) / groups["volume"].mean()
-            sd = groups["lean_attenuation"].std(ddof=1)
+            scatter = {f"{m}: RMS SD HU": float(np.sqrt((groups[m].std(ddof=1) ** 2).mean())) for m in ATTENUATIONS}
             rows.append(
                 {
                     "extent": extent,
@@ -80,8 +81,7 @@ def precision(table: pd.DataFrame) -> pd.DataFrame:
                     "scans": int(groups["volume"].size().sum()),
                     "volume: RMS CV %": float(np.sqrt((cv**2).mean())),
                     "volume: largest CV %": float(cv.max()),
-                    "attenuation: RMS SD HU": float(np.sqrt((sd**2).mean())),
-                    "attenuation: largest SD HU": float(sd.max()),
+                    **scatter,
                 }
             )
     return pd.DataFrame(rows)
