@@ -164,6 +164,8 @@ def test_no_page_has_a_serious_accessibility_finding(page: Page, address: str) -
     for name in PAGES:
         opened(page, f"{address}/{name}")
         page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton]')")
+        if name.startswith("viewer"):
+            page.locator(".thighseg-viewer[data-ready]").wait_for()
         for violation in Axe().run(page).response["violations"]:
             if violation["impact"] in ("serious", "critical"):
                 example = violation["nodes"][0]["html"][:200]
