@@ -359,6 +359,8 @@ def test_the_viewer_opens_the_scan_of_its_address(settings: Settings, tmp_path: 
     ids = phantom_study.fill(settings, tmp_path)
     app = start("viewer", scan=str(ids[1]))
     assert app.selectbox[0].value == ids[1]
+    (plain,) = (toggle for toggle in app.toggle if toggle.label == "Plain pictures")
+    plain.set_value(True).run()
     assert "Slice 6 of 12" in text(app)
     (table,) = [block.proto.body for block in app.get("html") if "Extensor" in block.proto.body]
     assert "Intramuscular fat" in table
