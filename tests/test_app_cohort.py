@@ -134,3 +134,12 @@ def test_no_page_speaks_of_a_diagnosis_of_anybody(settings: Settings, tmp_path: 
     drawn = [text(control(app, "show").set_value(section).run()) for section in SECTIONS]
     for said in [text(start(page)).lower() for page in ("home", "viewer", "export", "subject")] + drawn:
         assert not [word for word in ("sarcopeni", "myosteato", "patholog", "abnormal", "low muscle") if word in said]
+
+
+def test_a_femur_that_may_be_cut_off_divides_nothing(settings: Settings, tmp_path: Path) -> None:
+    phantom_study.fill(settings, tmp_path)
+    app = start("cohort", metric="volume")
+    assert control(app, "extent").value == "full"
+    offered = control(app, "divided").options
+    assert "Per height²" in offered
+    assert "Per femur volume" not in offered

@@ -19,7 +19,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from bad_inputs import BAD_INPUTS
 from PIL import Image
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 from serving import CHROMIUM, PATIENCE_S, ROOT, serving
 
 from db.settings import Settings
@@ -35,29 +35,6 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed (apt-get install chromium)"),
 ]
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """Two phantom people, measured."""
-    folder = tmp_path_factory.mktemp("study")
-    settings = Settings(data_dir=folder / "data")
-    phantom_study.fill(settings, folder, noise_hu=8)
-    return settings
-
-
-@pytest.fixture(scope="module")
-def address(study: Settings) -> Iterator[str]:
-    with serving(study) as server:
-        yield server.address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

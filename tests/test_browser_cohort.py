@@ -9,7 +9,7 @@ import re
 
 import pytest
 from playwright.sync_api import Page, expect
-from test_browser import CHROMIUM, address, browser, opened, page, study  # noqa: F401 - fixtures
+from test_browser import CHROMIUM, opened, page  # noqa: F401 - a fixture
 
 pytestmark = [
     pytest.mark.browser,

@@ -7,11 +7,10 @@ import io
 from collections.abc import Iterator
 
 import numpy as np
-import phantom_study
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
-from serving import CHROMIUM, PATIENCE_S, serving
+from playwright.sync_api import Browser, Page, expect
+from serving import CHROMIUM, PATIENCE_S
 
 from db import queries
 from db.engine import open_database
@@ -25,28 +24,6 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed (apt-get install chromium)"),
 ]
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    folder = tmp_path_factory.mktemp("study")
-    settings = Settings(data_dir=folder / "data")
-    phantom_study.fill(settings, folder, noise_hu=8)
-    return settings
-
-
-@pytest.fixture(scope="module")
-def address(study: Settings) -> Iterator[str]:
-    with serving(study) as server:
-        yield server.address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

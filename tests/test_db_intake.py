@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -25,11 +24,10 @@ from db.entry import Entry
 from db.intake import Stored, store_series
 from db.models import Job, Scan, Study, Subject, Visit
 from db.people import SubjectConflictError
-from db.settings import Settings, deidentification_secret, read_settings
+from db.settings import Settings
 from db.sweep import sweep
 from db.uploads import discard_upload, inspect, open_uploads, stage_upload
 from thighseg_core.candidate import SeriesCandidate
-from thighseg_core.checkpoint import DEFAULT_MODEL
 from thighseg_core.errors import DatabaseError, InputError, ThighSegError
 
 ENTRY = Entry(study="Study A", subject_code="S1", sex="female", birth_year=1950, visit_date=date(2026, 3, 1))
@@ -346,31 +344,6 @@ def test_an_entry_that_cannot_be_right_is_refused_in_words(change: dict[str, obj
 # settings, secret, sweep
 
 
-def test_settings_come_from_the_environment_or_lie_below_the_project(tmp_path: Path) -> None:
-    read = read_settings({"THIGHSEG_DATA": str(tmp_path), "THIGHSEG_MODEL": "manet", "THIGHSEG_DEVICE": "cpu"})
-    assert (read.data_dir, read.default_model, read.default_device) == (tmp_path, "manet", "cpu")
-    default = read_settings({})
-    assert default.data_dir == Path(__file__).resolve().parent.parent / "data"
-    assert (default.default_model, default.default_device) == (DEFAULT_MODEL, "auto")
-
-
-def test_the_secret_is_made_once_private_and_never_replaced(settings: Settings) -> None:
-    secret = deidentification_secret(settings)
-    assert len(secret) == 32
-    assert deidentification_secret(settings) == secret
-    assert stat.S_IMODE(settings.secret_path.stat().st_mode) == 0o600
-    settings.secret_path.write_text("damaged")
-    with pytest.raises(DatabaseError, match="restore it"):
-        deidentification_secret(settings)
-    assert settings.secret_path.read_text() == "damaged"
-
-
-def test_the_data_folders_are_private(settings: Settings) -> None:
-    storage.make_data_folders(settings)
-    for folder in (settings.data_dir, *settings.data_dir.iterdir()):
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-
-
 def test_the_sweep_removes_what_crashes_left_and_nothing_else(
     database: Database, settings: Settings, tmp_path: Path
 ) -> None:
@@ -387,21 +360,3 @@ def test_the_sweep_removes_what_crashes_left_and_nothing_else(
     assert sweep(database, settings) == 3
     assert files_below(settings.data_dir) == kept
     assert open_uploads(settings) == [waiting]
-
-
-def test_a_half_written_file_never_has_its_final_name(tmp_path: Path) -> None:
-    target = tmp_path / "labels.nii.gz"
-    target.write_text("old")
-
-    def half(path: Path) -> None:
-        path.write_text("hal")
-        raise OSError("disk full")
-
-    with pytest.raises(OSError, match="disk full"):
-        storage.write_atomically(target, half)
-    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"labels.nii.gz": "old"}
-
-
-def test_a_scan_whose_files_are_gone_is_said_in_words(settings: Settings) -> None:
-    with pytest.raises(DatabaseError, match="missing from the data folder"):
-        storage.load_volume(settings, "scans/0001/gone")

@@ -7,8 +7,9 @@ import streamlit as st
 
 from pages.parts import cache, charts, words
 from pages.parts.cohort_filters import QUALITIES, REVIEWS, Filters, flag_codes
-from pages.parts.cohort_values import NORMALISED_UNITS, NORMALISERS, Measure, extent_title
-from thighseg_core.metrics import METRICS
+from pages.parts.cohort_values import NORMALISERS, Measure, extent_title
+from thighseg_core.metrics import FEMUR_20_80, METRICS
+from thighseg_core.normalise import SIZE_UNITS
 
 _POSITION = "_z"  # metrics that are positions in a scan's own coordinates: not comparable between scans
 _FULL = "full"
@@ -49,8 +50,10 @@ def ask_measure(revision: int) -> Measure:
         key="extent",
     )
     normaliser = "none"
-    if METRICS[str(metric)].unit in NORMALISED_UNITS:
-        choices = [name for name in NORMALISERS if name != "femur" or ("femur", "volume", str(extent)) in measured]
+    if METRICS[str(metric)].unit in SIZE_UNITS:
+        # As in normalise.py: a femur that is cut off is no measure of size.
+        femur = extent == FEMUR_20_80 and ("femur", "volume", FEMUR_20_80) in measured
+        choices = [name for name in NORMALISERS if name != "femur" or femur]
         normaliser = columns[4].selectbox(
             "Divided by",
             choices,

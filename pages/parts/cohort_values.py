@@ -20,7 +20,6 @@ NORMALISERS = {
     "bmi": ("Per BMI", "/(kg/m²)"),
     "femur": ("Per femur volume", "/cm³ femur"),
 }
-NORMALISED_UNITS = ("cm3", "cm2")  # sizes; a share or an attenuation is not divided by a body size
 _EXTENTS = {
     "full": "whole field of view",
     "whole": "whole field of view",
