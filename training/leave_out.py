@@ -16,11 +16,12 @@ import pandas as pd
 import torch
 
 from training.atlas import AtlasLeg
+from thighseg_core.checkpoint import read_card
 from training.config import TrainConfig, read_config
 from training.evaluate import evaluate, update_card, write_summary
 from training.evaluation_summary import SLICE_REFERENCE
 from training.real_data import load_scans
-from training.splits import held_out
+from training.splits import by_name, held_out, refuse_seen
 from training.synthesis import Atlas
 from training.train import train
 
@@ -39,11 +40,11 @@ def leave_out(
     for fold in only or range(folds):
         if (runs[fold] / "scores.csv").is_file():
             continue
-        own = replace(config, split=replace(config.split, folds=folds, fold=fold))
+        patients = held_out(sites, replace(config.split, folds=folds, fold=fold))
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        train(own, atlas=atlas, run=runs[fold], resume=True, device=device)
-        patients = tuple(sorted(held_out(sites, own.split)))
-        evaluate("last", folder=runs[fold], data=data, output=runs[fold], patients=patients)
+        train(replace(config, split=by_name(patients)), atlas=atlas, run=runs[fold], resume=True, device=device)
+        refuse_seen(read_card("last", folder=runs[fold]).training, patients)
+        evaluate("last", folder=runs[fold], data=data, output=runs[fold], patients=tuple(sorted(patients)))
     tables = [pd.read_csv(run / "scores.csv") for run in runs if (run / "scores.csv").is_file()]
     if len(tables) == folds:
         joined = pd.concat(tables, ignore_index=True)

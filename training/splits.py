@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -49,3 +50,24 @@ def held_out(site_of_patient: dict[str, str], split: Split) -> frozenset[str]:
         fold = fold_of(site_of_patient.keys() - out, folds=split.folds, seed=split.seed)
         out |= {name for name, number in fold.items() if number == split.fold}
     return frozenset(out)
+
+
+def by_name(patients: Iterable[str]) -> Split:
+    """A split that keeps out exactly these patients.
+
+    Folds number the patients they are given, and a run with more inputs knows more patients: who scores a fold names
+    its patients to the training, so that both mean the same ones.
+    """
+    return Split(hold_out=tuple(sorted(patients)))
+
+
+def patients_seen(training: Mapping[str, Any]) -> set[str]:
+    """Patients whose real slices a network or the runs it started from have learnt from; `training` of its card."""
+    own = {name for table in training.get("real_inputs", []) for name in table["patients"]}
+    return own | set(training.get("real_patients_seen", []))
+
+
+def refuse_seen(training: Mapping[str, Any], patients: Iterable[str]) -> None:
+    """ValueError where one of these patients is among those that a network has learnt from."""
+    if seen := sorted(patients_seen(training) & set(patients)):
+        raise ValueError(f"the network was trained with {', '.join(seen)}: these patients cannot judge it")

@@ -34,7 +34,7 @@ from training.labelled import LabelledScan, allowed_of_values, own_values, prepa
 from training.prepare import load_scan_of
 from training.real_batches import RealInput
 from training.reference import NOT_ANNOTATED
-from training.splits import Split, held_out
+from training.splits import Split, by_name, held_out, refuse_seen
 from training.synthesis import Atlas
 from training.train import train
 
@@ -71,10 +71,11 @@ def run_study(
     for fold in range(split.folds):
         part = replace(split, fold=fold)
         run = output / f"fold-{fold}"
-        own = replace(config, split=part, real=(real, *config.real[1:]))
+        out = held_out(sites, part)
+        own = replace(config, split=by_name(out), real=(real, *config.real[1:]))
         train(own, atlas=atlas, run=run, resume=True, device=device)
         model = load_checkpoint("last", device=device, folder=run)
-        out = held_out(sites, part)
+        refuse_seen(model.card.training, out)
         for row in rows:
             if row.patient in out:
                 who = {"patient": row.patient, "site": row.site, "fold": fold}

@@ -31,6 +31,7 @@ from training.config import TrainConfig, read_config
 from training.randomness import Draw
 from training.real_batches import RealPool, open_pool, real_batch, real_validation
 from training.rendering import render
+from training.splits import patients_seen, refuse_seen
 from training.synthesis import Atlas, anatomy
 
 VALIDATION_SEED = 20251122
@@ -125,6 +126,7 @@ def train(config: TrainConfig, *, atlas: Atlas, run: Path, resume: bool, device:
     )
     images, allowed = validation[0].to(device), allowed_of_labels(validation[1]).to(device)
     pool = open_pool(config.real, config.split)
+    refuse_seen(_training_before(config), pool.held_out.patient)
     kept_out = real_validation(pool.held_out, image_pixels=config.image_pixels, preprocessing=config.preprocessing)
     start, best, seconds = 0, -1.0, 0.0
     if resume and (run / "last.pt").is_file():
@@ -193,11 +195,15 @@ def train(config: TrainConfig, *, atlas: Atlas, run: Path, resume: bool, device:
 
 def _earlier_stages(config: TrainConfig) -> list[str]:
     """What the run that this one started from had seen, and the runs before it; oldest first."""
-    if not config.start_from:
+    if not (before := _training_before(config)):
         return []
+    return [*before.get("earlier_stages", []), f"{Path(config.start_from).parent.name}: {before['images']} images"]
+
+
+def _training_before(config: TrainConfig) -> dict[str, Any]:
+    """`training` of the card of the run that this one starts from; empty without one."""
     source = Path(config.start_from)
-    before = read_card(source.name, folder=source.parent).training
-    return [*before.get("earlier_stages", []), f"{source.parent.name}: {before['images']} images"]
+    return read_card(source.name, folder=source.parent).training if config.start_from else {}
 
 
 def _card(
@@ -213,6 +219,9 @@ def _card(
                 + ", from the Visible Human lower-limb surfaces (Andreassen et al. 2022, CC BY 4.0)"
             ),
             "real_inputs": pool.summary(),
+            "real_patients_seen": sorted(
+                patients_seen(_training_before(config)).union(*(part.patient for _, part in pool.inputs))
+            ),
             "real_patients_held_out": sorted(set(pool.held_out.patient)),
             "atlas_legs": [leg.name for leg in atlas.legs],
             "steps": step,
