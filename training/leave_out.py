@@ -15,8 +15,8 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from training.atlas import AtlasLeg
 from thighseg_core.checkpoint import read_card
+from training.atlas import AtlasLeg
 from training.config import TrainConfig, read_config
 from training.evaluate import evaluate, update_card, write_summary
 from training.evaluation_summary import SLICE_REFERENCE

@@ -141,10 +141,10 @@ class Atlas:
 @dataclass(frozen=True)
 class Placement:
     """Where the legs of a whole scan lie: the left one's middle (row, column) from the image's, and the distance of
-    the right one's from it, mm."""
+    the right one's from it, mm (None: what their widths and `AnatomyRange.leg_gap_mm` make it)."""
 
     left_mm: tuple[float, float]
-    apart_mm: float
+    apart_mm: float | None = None
 
 
 def anatomy(
@@ -167,9 +167,9 @@ def anatomy(
     if ranges.two_legs > 0:
         paired = draw.chance(ranges.two_legs).nonzero()[:, 0]
         gap_mm = draw.uniform(*ranges.leg_gap_mm)
-        apart_mm = (
-            2 * first.half_width_mm + gap_mm if placement is None else torch.full_like(gap_mm, placement.apart_mm)
-        )
+        apart_mm = 2 * first.half_width_mm + gap_mm
+        if placement is not None and placement.apart_mm is not None:
+            apart_mm = torch.full_like(gap_mm, placement.apart_mm)
         offset = torch.stack([draw.normal(0, 6.0), -flip * apart_mm], dim=1)  # a left leg has its fellow to the right
         near = level + draw.normal(0, 0.02)
         if len(paired):
