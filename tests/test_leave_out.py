@@ -39,21 +39,24 @@ def inputs(tmp_path: Path) -> tuple[RealInput, ...]:
     return tuple(RealInput(str(tmp_path / name), share=0.5) for name in ("drawn", "pseudo"))
 
 
+@pytest.mark.parametrize("folds", [0, 2])
 def test_every_drawn_patient_is_scored_by_a_network_that_learnt_nothing_from_that_patient(
-    tmp_path: Path, inputs: tuple[RealInput, ...], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, inputs: tuple[RealInput, ...], monkeypatch: pytest.MonkeyPatch, folds: int
 ) -> None:
     scored: list[str] = []
 
     def judge(name: str, *, folder: Path, output: Path, patients: tuple[str, ...], **_: object) -> None:
         seen = patients_seen(load_checkpoint(name, device="cpu", folder=folder).card.training)
-        assert seen == {f"P{number}" for number in range(9)} - set(patients)
+        assert patients
+        assert seen
+        assert seen.isdisjoint(patients)
         scored.extend(patients)
         pd.DataFrame({"patient": patients}).to_csv(output / "scores.csv")
 
     monkeypatch.setattr(training.leave_out, "evaluate", judge)
     monkeypatch.setattr(training.leave_out, "write_summary", lambda *_, **__: {})
     leave_out(
-        replace(TINY, real=inputs), folds=2, only=[], atlas=Atlas(load_shipped()[:1]), output=tmp_path / "runs",
+        replace(TINY, real=inputs), folds=folds, only=[], atlas=Atlas(load_shipped()[:1]), output=tmp_path / "runs",
         data=tmp_path, card=None,
     )  # fmt: skip
     assert sorted(scored) == ["P1", "P3", "P5", "P7"]

@@ -26,6 +26,20 @@ from training.synthesis import Atlas
 from training.train import train
 
 
+def left_out_sets(config: TrainConfig, *, folds: int) -> tuple[frozenset[str], list[frozenset[str]]]:
+    """The patients with drawn slices, and for each fold the patients kept out of it.
+
+    folds: number of folds that all patients of the inputs are dealt to; 0: one for each patient with drawn slices.
+    """
+    scans = [scan for table in config.real for scan in load_scans(Path(table.source))]
+    drawn = frozenset(scan.patient for scan in scans if scan.kind == "drawn")
+    if not folds:
+        return drawn, [frozenset({patient}) for patient in sorted(drawn)]
+    sites = {scan.patient: scan.site for scan in scans}
+    sets = [held_out(sites, replace(config.split, folds=folds, fold=fold)) for fold in range(folds)]
+    return drawn, [patients for patients in sets if patients & drawn]
+
+
 def leave_out(
     config: TrainConfig, *, folds: int, only: list[int], atlas: Atlas, output: Path, data: Path, card: Path | None
 ) -> None:
@@ -33,23 +47,21 @@ def leave_out(
 
     card: model.json of the shipped network that the joined summary is stored in.
     """
-    drawn = [scan for table in config.real for scan in load_scans(Path(table.source)) if scan.kind == "drawn"]
-    sites = {scan.patient: scan.site for scan in drawn}
-    folds = folds or len(sites)
-    runs = [output / f"fold-{fold}" for fold in range(folds)]
-    for fold in only or range(folds):
+    drawn, sets = left_out_sets(config, folds=folds)
+    runs = [output / f"fold-{fold}" for fold in range(len(sets))]
+    for fold in only or range(len(sets)):
+        patients = tuple(sorted(sets[fold] & drawn))
         if (runs[fold] / "scores.csv").is_file():
             continue
-        patients = held_out(sites, replace(config.split, folds=folds, fold=fold))
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        train(replace(config, split=by_name(patients)), atlas=atlas, run=runs[fold], resume=True, device=device)
+        train(replace(config, split=by_name(sets[fold])), atlas=atlas, run=runs[fold], resume=True, device=device)
         refuse_seen(read_card("last", folder=runs[fold]).training, patients)
-        evaluate("last", folder=runs[fold], data=data, output=runs[fold], patients=tuple(sorted(patients)))
+        evaluate("last", folder=runs[fold], data=data, output=runs[fold], patients=patients)
     tables = [pd.read_csv(run / "scores.csv") for run in runs if (run / "scores.csv").is_file()]
-    if len(tables) == folds:
+    if len(tables) == len(sets):
         joined = pd.concat(tables, ignore_index=True)
         joined.to_csv(output / "scores.csv", index=False, float_format="%.4f")
-        judge = f"{SLICE_REFERENCE}; each patient scored by a network trained without that patient, {folds} folds"
+        judge = f"{SLICE_REFERENCE}; each patient scored by a network trained without that patient, {len(sets)} folds"
         title = f"{config.network}, patients left out"
         summary = write_summary(joined, output, model=title, data_set="slices", reference=judge)
         if card is not None:
