@@ -191,10 +191,12 @@ def presets() -> str:
     def row(name: str) -> tuple[object, ...]:
         preset = PRESETS[name]
         ranges = (f"{low} to {high}" for low, high in preset.ranges().values())
-        return (f"`{name}`" + (" (default)" if preset == DEFAULT_PRESET else ""), *ranges, preset.citation)
+        quiet = "as it is" if preset.quiet_hu is None else f"above {preset.quiet_hu:.0f} HU"
+        return (f"`{name}`" + (" (default)" if preset == DEFAULT_PRESET else ""), *ranges, quiet, preset.citation)
 
     names = tuple(DEFAULT_PRESET.ranges())
-    return table(("preset", *(f"{name} (HU)" for name in names), "source"), map(row, PRESETS))
+    header = ("preset", *(f"{name} (HU)" for name in names), "noise smoothed out", "source")
+    return table(header, map(row, PRESETS))
 
 
 def columns() -> str:

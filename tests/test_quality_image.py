@@ -132,3 +132,15 @@ def test_two_pieces_and_crumbs_are_ordinary():
     volume, label_map = boxes([(LEFT_MUSCLE, 50, place) for place in places], geometry=geometry())
     assert find_pieces(label_map)[0].count == 2
     assert "pieces" not in raised(volume, label_map)
+
+
+def test_a_crumb_far_off_makes_no_gap_and_a_small_part_of_a_large_group_no_piece():
+    places = [
+        (slice(10, 25), slice(5, 25), slice(5, 25)),  # 6000 voxels of 20 mm3: 120 cm3
+        (slice(10, 12), slice(30, 34), slice(30, 44)),  # 2.24 cm3, less than 2 % of the group
+        (slice(2, 4), slice(5, 9), slice(5, 15)),  # 1.6 cm3, 30 mm below
+    ]
+    volume, label_map = boxes([(LEFT_MUSCLE, 50, place) for place in places], geometry=geometry())
+    (found,) = find_pieces(label_map)
+    assert (found.count, found.gap_mm) == (1, 0.0)
+    assert "pieces" not in raised(volume, label_map)

@@ -42,6 +42,12 @@ class AxialView:
         """Area of one voxel in the plane of the slice as acquired (no cosine for an oblique slice)."""
         return self.row_mm * self.column_mm
 
+    @property
+    def pixel_mm(self) -> tuple[float, float]:
+        """Size of a pixel of `slices`, in the order of the array's axes."""
+        in_order = self.rows_axis < self.columns_axis
+        return (self.row_mm, self.column_mm) if in_order else (self.column_mm, self.row_mm)
+
     def slices(self, array: NDArray[Any]) -> NDArray[Any]:
         """The array seen with its slices first; a view, neither copied nor flipped."""
         moved: NDArray[Any] = np.moveaxis(array, self.slice_axis, 0)

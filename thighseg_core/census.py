@@ -15,6 +15,8 @@ from scipy import ndimage
 from thighseg_core.axial import AxialView, axial_view
 from thighseg_core.errors import GeometryMismatchError
 from thighseg_core.labels import LABELS, LabelMap
+from thighseg_core.noise import noise_hu
+from thighseg_core.smoothing import reach_hu, smoothed
 from thighseg_core.tissue import METAL_HU, rounded_hu
 from thighseg_core.volume import CTVolume
 
@@ -53,6 +55,8 @@ class Census:
     at_border: (n_slices, N_LABELS) whether the label touches the edge of the image or of the reconstruction there.
     never_filled: (rows, columns) of a slice as stored: outside the reconstruction circle on every slice.
     metal: (n_slices,) voxels above `METAL_HU` on each slice, whatever their label.
+    noise_hu: the noise in muscle, None where it is not known. reach_hu: what noise beyond the ordinary was taken out
+    with before counting (`smoothing.reach_hu`), 0.0 where the image was counted as it is.
     parts: the counts over parts of the scan, by name.
     """
 
@@ -64,21 +68,30 @@ class Census:
     never_filled: NDArray[np.bool_]
     metal: NDArray[np.int64]
     inner: NDArray[np.int64]
+    noise_hu: float | None = None
+    reach_hu: float = 0.0
     parts: Mapping[str, Counts] = field(default_factory=dict)
 
 
 def take_census(
-    volume: CTVolume, label_map: LabelMap, *, shares: Mapping[str, NDArray[np.float64]] | None = None
+    volume: CTVolume,
+    label_map: LabelMap,
+    *,
+    shares: Mapping[str, NDArray[np.float64]] | None = None,
+    quiet_hu: float | None = None,
 ) -> Census:
     """Count a labelled scan. Raises GeometryMismatchError when the two do not lie on one grid.
 
     shares: parts to count besides: name -> (n_slices, N_LABELS) share of each slice that counts for each label.
+    quiet_hu: noise beyond it is taken out before counting; None counts the image as it is.
     """
     refuse_other_grid(volume, label_map)
     view = axial_view(volume.geometry)
     attenuation = view.slices(volume.attenuation_hu)
     labels = view.slices(label_map.labels)
-    voxels, histogram, inner, parts = _count(attenuation, labels, shares or {})
+    noise = noise_hu(volume, label_map)
+    reach = reach_hu(noise, quiet_hu)
+    voxels, histogram, inner, parts = _count(attenuation, labels, shares or {}, reach=reach, pixel_mm=view.pixel_mm)
     never_filled = _never_filled(attenuation)
     return Census(
         view=view,
@@ -89,6 +102,8 @@ def take_census(
         never_filled=never_filled,
         metal=np.array([int((plane > METAL_HU).sum()) for plane in attenuation], dtype=np.int64),
         inner=inner,
+        noise_hu=noise,
+        reach_hu=reach,
         parts=parts,
     )
 
@@ -106,6 +121,9 @@ def _count(
     attenuation: NDArray[np.int16] | NDArray[np.float32],
     labels: NDArray[np.uint8],
     shares: Mapping[str, NDArray[np.float64]],
+    *,
+    reach: float,
+    pixel_mm: tuple[float, float],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], dict[str, Counts]]:
     """Voxels by (slice, label), by (label, HU) for labels above 0, the inner ones of these, and the parts."""
     n_slices = labels.shape[0]
@@ -120,7 +138,7 @@ def _count(
             values = plane[inside].astype(np.int64)
             voxels[index] = np.bincount(values, minlength=N_LABELS)
             voxels[index, 0] = plane.size - values.size
-            hu = rounded_hu(attenuation[index][inside]).astype(np.int64)
+            hu = _counted_hu(attenuation[index], plane, reach=reach, pixel_mm=pixel_mm)[inside].astype(np.int64)
             codes.append((values + N_LABELS * _inner(plane)[inside]) * N_HU + (hu - HU_MIN))
         together = np.concatenate(codes)
         if not together.size:
@@ -141,6 +159,17 @@ def _count(
         for name, share in shares.items()
     }
     return voxels, total.sum(axis=0), total[1], parts
+
+
+def _counted_hu(
+    plane_hu: NDArray[np.int16] | NDArray[np.float32],
+    labels: NDArray[np.uint8],
+    *,
+    reach: float,
+    pixel_mm: tuple[float, float],
+) -> NDArray[np.int16]:
+    whole = rounded_hu(plane_hu)
+    return smoothed(whole, labels, reach_hu=reach, pixel_mm=pixel_mm) if reach else whole
 
 
 def _alike(n_slices: int, shares: Mapping[str, NDArray[np.float64]]) -> list[tuple[int, int]]:

@@ -52,7 +52,7 @@ def measure_all(
     refuse_other_grid(volume, label_map)
     landmarks = find_landmarks(volume, label_map, levels=levels)
     stretches = find_stretches(landmarks)
-    census = take_census(volume, label_map, shares=label_shares(stretches))
+    census = take_census(volume, label_map, shares=label_shares(stretches), quiet_hu=preset.quiet_hu)
     sections = cross_sections(label_map, landmarks)
     scene = Scene(census=census, preset=preset, landmarks=landmarks, stretches=stretches, sections=sections)
     return Measured(

@@ -33,8 +33,7 @@ def noise_hu(volume: CTVolume, label_map: LabelMap) -> float | None:
     if not held.size:
         return None
     chosen = held[np.unique(np.linspace(0, held.size - 1, min(_MOST_SLICES, held.size)).round().astype(int))]
-    pixel_mm = [volume.geometry.spacing_mm[axis] for axis in range(3) if axis != view.slice_axis]
-    size = [max(_FEWEST_PIXELS, round(_WINDOW_MM / step) | 1) for step in pixel_mm]
+    size = [max(_FEWEST_PIXELS, round(_WINDOW_MM / step) | 1) for step in view.pixel_mm]
     found = [_window_sds(attenuation[k], labels[k], groups, size) for k in chosen]
     sds = np.concatenate(found)
     return _mode(sds) if sds.size >= _FEWEST_WINDOWS else None

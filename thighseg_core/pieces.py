@@ -13,14 +13,15 @@ from thighseg_core.axial import axial_view
 from thighseg_core.labels import GROUPS, SIDES, LabelMap, label_value
 
 _COARSE_MM = 2.0  # pieces are counted on pixels of about this size
-_SMALLEST_CM3 = 2.0  # smaller pieces are crumbs
+_SMALLEST_CM3, _SMALLEST_SHARE = 2.0, 0.02  # our convention: smaller pieces, of the group too, are crumbs
 _ALL_NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)
 
 
 @dataclass(frozen=True)
 class Pieces:
-    """Of one muscle group on one side. count: pieces of at least 2 cm3. largest_share: of the largest of all in the
-    volume, 0 to 1. gap_mm: length of the slices within the group's extent that do not show it."""
+    """Of one muscle group on one side. count: pieces of at least 2 cm3 and 2 % of the group, which alone matter to its
+    size. largest_share: of the largest of all in the volume, 0 to 1. gap_mm: length of the slices between these pieces
+    that show none of them."""
 
     group: str
     side: str
@@ -51,12 +52,13 @@ def find_pieces(label_map: LabelMap) -> tuple[Pieces, ...]:
 def _of_mask(mask: NDArray[np.bool_], name: str, side: str, *, voxel_cm3: float, slice_mm: float) -> Pieces:
     pieces, n_pieces = ndimage.label(mask, structure=_ALL_NEIGHBOURS)
     sizes_cm3 = np.bincount(pieces.ravel(), minlength=n_pieces + 1)[1:] * voxel_cm3
-    held = np.flatnonzero(mask.any(axis=(1, 2)))
+    large = np.flatnonzero(sizes_cm3 >= max(_SMALLEST_CM3, _SMALLEST_SHARE * float(sizes_cm3.sum()))) + 1
+    held = np.flatnonzero(np.isin(pieces, large).any(axis=(1, 2)))
     missing = int(held[-1] - held[0] + 1 - held.size) if held.size else 0
     return Pieces(
         group=name,
         side=side,
-        count=int((sizes_cm3 >= _SMALLEST_CM3).sum()),
+        count=large.size,
         largest_share=float(sizes_cm3.max() / sizes_cm3.sum()) if n_pieces else 1.0,
         gap_mm=missing * slice_mm,
     )

@@ -7,7 +7,7 @@ from thighseg_core.labels import LabelMap
 from thighseg_core.measurement import QualityFlag
 from thighseg_core.quality_acquisition import MOST_NOISE_HU, acquisition_flags
 from thighseg_core.quality_labels import MOST_ASYMMETRIC_PERCENT, label_flags
-from thighseg_core.tissue import METAL_HU
+from thighseg_core.tissue import METAL_HU, QUIET_HU
 from thighseg_core.vessels import ENHANCED_HU
 from thighseg_core.volume import CTVolume
 
@@ -20,6 +20,8 @@ FLAG_DESCRIPTIONS: dict[str, str] = {
     "tube_voltage": "The tube voltage is not 120 kV, or not recorded.",
     "contrast_agent": "The scan records a contrast agent.",
     "contrast_vessels": f"Vessels between the muscles are brighter than {ENHANCED_HU:.0f} HU (our convention).",
+    "noise_smoothed": f"The noise in muscle is above {QUIET_HU:.0f} HU (our convention): what exceeds it was smoothed "
+    "out before voxels were counted.",
     "noise": f"The noise in muscle is above {MOST_NOISE_HU:.0f} HU (our convention).",
     "air_attenuation": "Air outside the body is not between -1024 and -980 HU (our convention).",
     "subcutaneous_attenuation": "Subcutaneous fat is not between -120 and -80 HU (our convention).",
@@ -27,8 +29,8 @@ FLAG_DESCRIPTIONS: dict[str, str] = {
     "group_shares": "The shares of the muscle groups in a leg that was seen whole are unusual.",
     "asymmetry": "A muscle group differs by more than "
     f"{MOST_ASYMMETRIC_PERCENT:.0f} % between left and right (our convention).",
-    "pieces": "The label of a muscle group lies in more than two pieces, or is missing on slices in between "
-    "(our convention).",
+    "pieces": "The label of a muscle group lies in more than two pieces of at least 2 cm3 and 2 % of the group, or is "
+    "missing on slices between such pieces (our convention).",
     "few_slices": "Fewer than 10 slices hold a muscle group (our convention).",
     "side_order": "The structures labelled left do not lie to the left of those labelled right.",
 }

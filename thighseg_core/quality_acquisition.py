@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from thighseg_core.census import HU_MIN, Census
 from thighseg_core.labels import SIDES, LabelMap, label_value
 from thighseg_core.measurement import QualityFlag
-from thighseg_core.noise import noise_hu
-from thighseg_core.tissue import AIR_RANGE_HU, METAL_HU, SUBCUTANEOUS_RANGE_HU
+from thighseg_core.tissue import AIR_RANGE_HU, METAL_HU, QUIET_HU, SUBCUTANEOUS_RANGE_HU
 from thighseg_core.vessels import ENHANCED_HU, find_vessels
 from thighseg_core.volume import CTVolume, SeriesInfo
 
@@ -30,7 +29,7 @@ LEAST_ENHANCED = 0.3  # our convention: of the slices looked at; a calcified wal
 def acquisition_flags(volume: CTVolume, label_map: LabelMap, census: Census) -> Iterator[QualityFlag]:
     """Findings on the image and its header."""
     yield from _acquisition(volume.info, census)
-    yield from _noise(volume, label_map)
+    yield from _noise(census)
     yield from _vessels(volume, label_map)
     yield from _metal(census)
     yield from _attenuation(volume, label_map, census)
@@ -66,14 +65,24 @@ def _acquisition(info: SeriesInfo, census: Census) -> Iterator[QualityFlag]:
         )
 
 
-def _noise(volume: CTVolume, label_map: LabelMap) -> Iterator[QualityFlag]:
-    noise = noise_hu(volume, label_map)
+def _noise(census: Census) -> Iterator[QualityFlag]:
+    noise = census.noise_hu
+    if noise is not None and census.reach_hu:
+        yield QualityFlag(
+            code="noise_smoothed",
+            severity="info",
+            message=f"the noise in muscle is {noise:.0f} HU; what exceeds {QUIET_HU:.0f} HU was smoothed out before "
+            "voxels were counted",
+            consequence="fat, lean and attenuation compare with those of quieter scans; a preset that ends in as_is "
+            "counts the image as it is",
+        )
     if noise is not None and noise > MOST_NOISE_HU:
         yield QualityFlag(
             code="noise",
             severity="warning",
             message=f"the noise in muscle is {noise:.0f} HU, more than {MOST_NOISE_HU:.0f} HU",
-            consequence="noise turns lean voxels into fat ones and back: fat and low-attenuation muscle are too high",
+            consequence="noise turns lean voxels into fat ones and back: fat and low-attenuation muscle are not to be "
+            "relied on",
         )
 
 

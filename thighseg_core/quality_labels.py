@@ -79,7 +79,7 @@ def _coverage(census: Census) -> Iterator[QualityFlag]:
                     code="touches_border",
                     severity="warning",
                     message=f"{name} {side} touches the edge of the image on {touched} of {n_slices} slices",
-                    consequence="part of it lies outside the image: its volume and area are too small",
+                    consequence="part of it may lie outside the image: its volume and area may be too small",
                     region=name,
                     side=side,
                 )

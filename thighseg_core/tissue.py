@@ -11,6 +11,7 @@ Range = tuple[int, int]
 
 _LONG_2019 = "Long 2019, doi 10.1371/journal.pone.0211629"
 _DENNIS_2018 = "Dennis 2018, PMID 30278056"
+QUIET_HU = 8.0  # our convention: noise up to here adds about 0.1 points to the share of fat (docs/validation.md)
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,8 @@ class HUPreset:
     """Which attenuation counts as what inside a muscle mask, in HU, both ends included.
 
     A voxel of a muscle mask that is neither lean nor fat is "excluded": it counts for the volume only.
-    Attenuation that is not an integer is rounded to the nearest one first, so no voxel falls between two ranges.
+    Attenuation that is not an integer is rounded to the nearest one first, so no voxel falls between two ranges. Of a
+    scan with more noise than `quiet_hu` the noise beyond is taken out first (thighseg_core/smoothing.py).
     """
 
     name: str
@@ -27,6 +29,7 @@ class HUPreset:
     low_hu: Range
     normal_hu: Range
     citation: str
+    quiet_hu: float | None = QUIET_HU  # noise beyond it is smoothed out before counting; None: never
 
     def __post_init__(self) -> None:
         for label, (low, high) in self.ranges().items():
@@ -50,6 +53,15 @@ PRESETS: dict[str, HUPreset] = {
             low_hu=(0, 34),  # Dennis 2018, Long 2019: low-density muscle
             normal_hu=(35, 100),  # Dennis 2018, Long 2019: normal-density muscle
             citation=f"{_LONG_2019}; {_DENNIS_2018}",
+        ),
+        HUPreset(
+            name="long_dennis_150_as_is",
+            lean_hu=(-29, 150),  # as above
+            fat_hu=(-190, -30),  # as above
+            low_hu=(0, 34),  # as above
+            normal_hu=(35, 100),  # as above
+            citation=f"{_LONG_2019}; {_DENNIS_2018}",
+            quiet_hu=None,
         ),
         HUPreset(
             name="dennis_200",

@@ -14,11 +14,11 @@ from pathlib import Path
 import pandas as pd
 
 from training.validate_flags import flag_table
-from training.validate_retest import precision, retest_table
+from training.validate_retest import kernel_effect, precision, retest_table
 from training.validate_truth import truth_table
 from training.validation_people import PEOPLE, validation_person
 
-LIMITS = {"volume": (1.0, "%"), "fat share": (1.0, "points"), "femur length": (3.0, "mm"), "mid-thigh": (5.0, "mm")}
+FILES = {"kernel": "retest"}  # tables made from another one's values
 
 
 def truth_summary(table: pd.DataFrame) -> pd.DataFrame:
@@ -51,13 +51,14 @@ def write_page(folder: Path, page: Path) -> None:
         "truth": lambda: as_table(truth_summary(pd.read_csv(folder / "truth.csv"))),
         "flags": lambda: as_table(pd.read_csv(folder / "flags.csv")),
         "retest": lambda: as_table(precision(pd.read_csv(folder / "retest.csv"))),
+        "kernel": lambda: as_table(kernel_effect(pd.read_csv(folder / "retest.csv"))),
         "retest_network": lambda: as_table(precision(pd.read_csv(folder / "retest_network.csv"))),
         "real_series": lambda: as_table(pd.read_csv(folder / "real_series.csv").drop(columns="unmarked")),
         "predicted_quality": lambda: _predicted(folder / "predicted_quality.csv"),
     }
     for name, made in tables.items():
         start, end = f"<!-- table: {name} -->\n", "<!-- end table -->"
-        if start in text and (folder / f"{name}.csv").exists():
+        if start in text and (folder / f"{FILES.get(name, name)}.csv").exists():
             head, rest = text.split(start, 1)
             text = head + start + made() + "\n" + end + rest.split(end, 1)[1]
     page.write_text(text, encoding="utf-8")

@@ -30,7 +30,7 @@ def main() -> None:
     around = ((0, 0), (rows // 2, rows - rows // 2), (0, 0))
     geometry = Geometry((SLICES, PIXELS, PIXELS), small.geometry.affine)
     attenuation = np.pad(small.attenuation_hu, around, constant_values=-1000)
-    attenuation += np.random.default_rng(0).integers(-15, 16, attenuation.shape, dtype=np.int16)  # noise
+    attenuation += np.random.default_rng(0).integers(-35, 36, attenuation.shape, dtype=np.int16)  # 20 HU: smoothed
     volume = CTVolume(attenuation, geometry, SeriesInfo("1", "NIfTI", "0" * 64))
     label_map = LabelMap(np.pad(small_map.labels, around), geometry)
     del small, small_map
