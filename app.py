@@ -26,6 +26,7 @@ def main() -> None:
     if shell.data_folder_is_ready():
         cache.start_worker()
         page.run()
+        cache.settle(page.url_path)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ NUMBERS = (
     "visit_number", "birth_year", "age_years", "height_cm", "weight_kg", "grip_strength_kg", "gait_speed_m_s",
     "knee_extension_torque_nm",
 )  # fmt: skip
+TEXTS = ("subject_code", "visit_label")
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,16 @@ class Assigned:
 
 
 def table(
-    ready: Sequence[ReadySeries], *, stored: Mapping[int, str], listed: Sequence[ListedSubject] = ()
+    ready: Sequence[ReadySeries],
+    *,
+    stored: Mapping[int, str],
+    listed: Sequence[ListedSubject] = (),
+    drafts: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> pd.DataFrame:
     """One row a series. `stored`: by position, where a series is in the study already (it is not ticked then).
 
-    A row of the list goes before what the header says; `person` is the same letter for series of the same patient.
+    A row of the list goes before what the header says, and what was typed before (`db.drafts`, by the series' key)
+    before both; `person` is the same letter for series of the same patient.
     """
     letters: dict[str, str] = {}
     rows = []
@@ -54,10 +60,15 @@ def table(
         elif listed and known is None:
             remarks.insert(0, "Not in the list")
         row |= {"store": position not in stored, "remarks": ". ".join(remarks)}
+        typed = (drafts or {}).get(series.candidate.key, {})
+        row |= {name: typed[name] for name in FIELDS if name in typed}
+        row["store"] = row["store"] and typed.get("store", True)
         rows.append(row)
     frame = pd.DataFrame(rows, columns=[*COLUMNS_SHOWN, *FIELDS])
     for name in NUMBERS:
         frame[name] = pd.to_numeric(frame[name], errors="coerce").astype("Float64")
+    for name in TEXTS:  # a column of nothing would be one of numbers, which the page's editor refuses
+        frame[name] = frame[name].astype(object).where(frame[name].notna(), None)
     frame["visit_date"] = pd.to_datetime(frame["visit_date"]).dt.date.astype(object)
     return frame
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 import pandas as pd
 import streamlit as st
 
 from db import queries
-from db.intake import store_series
+from db.drafts import keep_drafts, read_drafts
 from db.models import SEXES
 from db.subject_list import FIELDS, KEYS, ListedSubject, read_subject_list
 from db.uploads import Upload
@@ -91,7 +90,9 @@ def _editor(
     key: str,
 ) -> pd.DataFrame:
     key = f"table-{upload.token}-{key}"
-    base = assignment.table(inspection.ready, stored=stored, listed=listed)
+    # Read once: the table is what it was drawn with, and the editor keeps what is typed since.
+    drafts = st.session_state.setdefault(f"drafts-{key}", read_drafts(upload))
+    base = assignment.table(inspection.ready, stored=stored, listed=listed, drafts=drafts)
     column = st.column_config
     # What is looked at stands first, then what is typed. Widths keep a row readable on a laptop.
     edited: pd.DataFrame = st.data_editor(
@@ -130,6 +131,8 @@ def _editor(
             "remarks": column.TextColumn("Remarks", width="large"),
         },
     )  # fmt: skip
+    typed = st.session_state[key]["edited_rows"]
+    keep_drafts(upload, {inspection.ready[position].candidate.key: fields for position, fields in typed.items()})
     return edited
 
 
@@ -163,15 +166,17 @@ def _submit(
     except ThighSegError as error:
         shell.cannot("Nothing was stored yet; please check the table", error)
         return
-    database, settings = cache.database(), cache.settings()
-    works = []
-    for row in rows:
-        candidate = inspection.ready[row.position].candidate
-        work = partial(
-            store_series, database, settings, candidate, entry=row.entry, model=model, on_conflict=on_conflict
+    orders = [
+        batch.Order(
+            name=f"Row {row.position + 1}, {row.entry.subject_code}",
+            candidate=inspection.ready[row.position].candidate,
+            entry=row.entry,
+            model=model,
+            on_conflict=on_conflict,
         )
-        works.append((f"Row {row.position + 1}, {row.entry.subject_code}", work))
-    cache.store_batch(upload.token, works)
+        for row in rows
+    ]
+    cache.store_batch(upload.token, orders)
     st.rerun()
 
 

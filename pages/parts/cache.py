@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hmac
 import io
 from collections.abc import Callable, Hashable, Sequence
@@ -21,7 +22,7 @@ from db.supervisor import ensure_worker_running, worker_pid
 from db.uploads import open_uploads
 from pages.parts import batch, picture, viewer_facts
 from pages.parts.change_picture import AreaChange, change_rgb, enlarged, level_at
-from pages.parts.inspection import Progress, Reading, inspect_upload
+from pages.parts.inspection import Reading
 from pages.parts.picture import Look
 from thighseg_core.checkpoint import ModelCard, available_models, read_card
 from thighseg_core.label_changes import LabelChange, label_changes
@@ -43,6 +44,18 @@ def database() -> Database:
 
 
 @st.cache_resource(show_spinner=False)
+def settle(page: str) -> None:
+    """Take what is imported by the first run of a page out of garbage collection.
+
+    Streamlit collects after every run of a script, and looks at some 300,000 objects of modules that never go each
+    time: 0.15 to 0.4 s, during which no other page and no thread of the server gets on.
+    """
+    del page  # it is the key
+    gc.collect()
+    gc.freeze()
+
+
+@st.cache_resource(show_spinner=False)
 def model_cards() -> tuple[ModelCard, ...]:
     """Cards of the networks shipped with trained weights."""
     return tuple(read_card(name) for name in available_models())
@@ -57,8 +70,7 @@ def _background() -> ThreadPoolExecutor:
 def inspection(token: str) -> Reading:
     """The look into a waiting upload, begun at the first call; poll it."""
     upload = next(upload for upload in open_uploads(settings()) if upload.token == token)
-    progress = Progress()
-    return Reading(_background().submit(inspect_upload, upload, progress), progress)
+    return Reading(upload, _background())
 
 
 @st.cache_resource(show_spinner=False)
@@ -73,10 +85,10 @@ def batches() -> dict[str, batch.Batch]:
     return {}
 
 
-def store_batch(token: str, works: Sequence[tuple[str, Callable[[], Stored]]]) -> None:
-    """Store the rows of an upload's table in a thread, so that a closed page does not interrupt it."""
-    batches()[token] = batch.Batch(total=len(works))
-    _background().submit(batch.run, batches()[token], works)
+def store_batch(token: str, orders: Sequence[batch.Order]) -> None:
+    """Store the rows of an upload's table in the background, so that a closed page does not interrupt it."""
+    batches()[token] = batch.Batch(total=len(orders))
+    _background().submit(batch.store_all, batches()[token], settings(), orders)
 
 
 @st.cache_resource(show_spinner=False, max_entries=3)
@@ -110,9 +122,9 @@ def changes(storage_path: str, before_path: str, after_path: str) -> tuple[Label
     return label_changes(label_map(before_path, storage_path), label_map(after_path, storage_path))
 
 
-def in_background(work: Callable[[], Stored]) -> Future[Stored]:
-    """Store a series in a thread, so that a closed page does not interrupt it."""
-    return _background().submit(work)
+def in_background(order: batch.Order) -> Future[Stored]:
+    """Store a series in the background, so that a closed page does not interrupt it."""
+    return _background().submit(batch.store_apart, settings(), order)
 
 
 def start_worker() -> None:

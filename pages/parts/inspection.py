@@ -1,15 +1,17 @@
 """A look into an upload before anything is stored: what each series is, a thumbnail, what is wrong, what is known.
 
-Runs in a thread of its own, because reading a large series takes longer than a page may.
+`Reading` has it done in a process of its own (`apart`): reading a large series takes longer than a page may.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import Future
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from db.upload_names import patient_id, source_of
 from db.uploads import Upload, inspect
+from pages.parts import apart
 from pages.parts.picture import thumbnail_jpeg
 from thighseg_core.axial import axial_view
 from thighseg_core.candidate import Rejection, SeriesCandidate
@@ -41,31 +43,36 @@ class Inspection:
     rejected: tuple[Rejection, ...]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Progress:
-    """How many series of an upload are read; `total` is None until they are found. Written by the reading thread."""
+    """How many series of an upload are read; `total` is None until they are found."""
 
     done: int = 0
     total: int | None = None
 
 
-@dataclass(frozen=True)
 class Reading:
-    """A look that goes on in a thread."""
+    """A look that goes on elsewhere; `progress` is how far it is."""
 
-    result: Future[Inspection]
-    progress: Progress
+    def __init__(self, upload: Upload, threads: ThreadPoolExecutor) -> None:
+        self.progress = Progress()
+        self.result: Future[Inspection] = threads.submit(self._follow, upload)
+
+    def _follow(self, upload: Upload) -> Inspection:
+        with apart.process() as call:
+            return call(inspect_upload, upload, heard=self._hear)
+
+    def _hear(self, progress: Progress) -> None:
+        self.progress = progress
 
 
-def inspect_upload(upload: Upload, progress: Progress | None = None) -> Inspection:
+def inspect_upload(upload: Upload, *, report: Callable[[Progress], None] = lambda _: None) -> Inspection:
     """Find every series of an upload and read it once, one after the other, so that memory holds only one."""
-    progress = progress or Progress()
     found = inspect(upload)
-    progress.total = len(found.series)
     ready: list[ReadySeries] = []
     rejected = list(found.rejected)
     for number, candidate in enumerate(found.series):
-        progress.done = number
+        report(Progress(done=number, total=len(found.series)))
         try:
             ready.append(_read(candidate, upload=upload))
         except InputError as error:

@@ -10,12 +10,13 @@ from typing import Any
 import streamlit as st
 
 from db import queries
+from db.drafts import keep_drafts, read_drafts
 from db.entry import Entry
-from db.intake import Stored, store_series
+from db.intake import Stored
 from db.models import SEXES
 from db.people import SubjectConflictError
 from db.uploads import Upload
-from pages.parts import cache, shell, words
+from pages.parts import batch, cache, shell, words
 from pages.parts.inspection import ReadySeries
 from thighseg_core.errors import ThighSegError
 
@@ -47,7 +48,7 @@ def series(ready: ReadySeries, *, upload: Upload, study: str, model: str) -> Out
                 return OPEN
             if work is not None:
                 return _outcome(work, ready, key=key, model=model)
-            return _form(ready, key=key, study=study, model=model)
+            return _form(ready, upload=upload, key=key, study=study, model=model)
 
 
 def _describe(ready: ReadySeries) -> None:
@@ -63,7 +64,7 @@ def _describe(ready: ReadySeries) -> None:
         st.markdown(f":orange[:material/warning:] {words.plain(shell.sentence(warning))}")
 
 
-def _form(ready: ReadySeries, *, key: str, study: str, model: str) -> Outcome:
+def _form(ready: ReadySeries, *, upload: Upload, key: str, study: str, model: str) -> Outcome:
     with cache.database().read() as session:
         study_id = next(
             (row["study_id"] for row in queries.rows(session, queries.studies()) if row["study"] == study), 0
@@ -80,53 +81,69 @@ def _form(ready: ReadySeries, *, key: str, study: str, model: str) -> Outcome:
         link = {"scan": str(stored["scan_id"])}
         st.page_link("pages/views/viewer.py", label="Open it", icon=":material/visibility:", query_params=link)
         return Outcome("known")
-    values = _fields(ready, key=key, known=known)
+    draft = read_drafts(upload).get(ready.candidate.key, {})
+    values = _fields(ready, key=key, known=known, draft=draft)
+    keep_drafts(upload, {ready.candidate.key: values})
     if not st.button("Store and segment", type="primary", icon=":material/check:", key=f"go-{key}"):
         return OPEN
     _submit(ready, key=key, values=values | {"study": study}, model=model, on_conflict="refuse")
     return OPEN
 
 
-def _fields(ready: ReadySeries, *, key: str, known: dict[str, Any]) -> dict[str, Any]:
-    """The entry form, pre-filled from the header and from what is known of the subject."""
+def _fields(ready: ReadySeries, *, key: str, known: dict[str, Any], draft: dict[str, Any]) -> dict[str, Any]:
+    """The entry form, pre-filled from the header, from what is known of the subject, and from what was typed before."""
     info = ready.info
     first, second, third = st.columns(3, wrap=True)
+    typed_code = draft.get("subject_code") or None
+    codes = [*known, *([typed_code] if typed_code and typed_code not in known else [])]
     code = first.selectbox(
-        "Subject code", list(known), index=None, accept_new_options=True, key=f"code-{key}",
-        placeholder="Choose or type a code", help="A code of your study, never a name.",
+        "Subject code", codes, index=codes.index(typed_code) if typed_code else None, accept_new_options=True,
+        key=f"code-{key}", placeholder="Choose or type a code", help="A code of your study, never a name.",
     )  # fmt: skip
     subject = known.get(str(code))
     suffix = f"{key}-{code if subject else ''}"
+    start = {
+        "visit_number": subject["last_visit"] + 1 if subject and subject["last_visit"] else 1,
+        "visit_date": info.acquisition_date,
+        "sex": subject["sex"] if subject else info.patient_sex or "unknown",
+        "birth_year": subject["birth_year"] if subject else None,
+        # the year tells it already
+        "age_years": None if subject and subject["birth_year"] else info.patient_age_years,
+        "height_cm": info.patient_height_cm,
+        "weight_kg": info.patient_weight_kg,
+        "visit_label": "",
+    }
+    if draft.get("subject_code", "") == str(code or ""):
+        start |= {name: draft[name] for name in start if name in draft}
     number = second.number_input(
-        "Visit number", 1, 1000, value=subject["last_visit"] + 1 if subject and subject["last_visit"] else 1,
-        key=f"visit-{suffix}", help="1 is the first visit of the subject.",
+        "Visit number", 1, 1000, value=start["visit_number"], key=f"visit-{suffix}",
+        help="1 is the first visit of the subject.",
     )  # fmt: skip
     day = third.date_input(
-        "Visit date", value=date.fromisoformat(info.acquisition_date) if info.acquisition_date else None,
+        "Visit date", value=date.fromisoformat(start["visit_date"]) if start["visit_date"] else None,
         min_value=date(1971, 10, 1), format="YYYY-MM-DD", key=f"date-{suffix}",
     )  # fmt: skip
     first, second, third = st.columns(3, wrap=True)
-    known_sex = subject["sex"] if subject else info.patient_sex or "unknown"
-    sex = first.selectbox("Sex", SEXES, index=SEXES.index(known_sex), key=f"sex-{suffix}")
+    sex = first.selectbox("Sex", SEXES, index=SEXES.index(start["sex"]), key=f"sex-{suffix}")
     year = second.number_input(
-        "Birth year", 1880, 2200, value=subject["birth_year"] if subject else None, key=f"year-{suffix}",
-        placeholder="optional",
+        "Birth year", 1880, 2200, value=start["birth_year"], key=f"year-{suffix}", placeholder="optional",
     )  # fmt: skip
-    known_age = None if subject and subject["birth_year"] else info.patient_age_years  # the year tells it already
     age = third.number_input(
-        "Age at the visit (years)", 0.0, 130.0, value=known_age, step=1.0, format="%.0f",
+        "Age at the visit (years)", 0.0, 130.0, value=start["age_years"], step=1.0, format="%.0f",
         key=f"age-{suffix}", placeholder="optional", help="Used where no birth year is known.",
     )  # fmt: skip
     first, second, third = st.columns(3, wrap=True)
     height = first.number_input(
-        "Height (cm)", 20.0, 280.0, value=info.patient_height_cm, step=1.0, format="%.1f", key=f"height-{suffix}",
+        "Height (cm)", 20.0, 280.0, value=start["height_cm"], step=1.0, format="%.1f", key=f"height-{suffix}",
         placeholder="optional",
     )  # fmt: skip
     weight = second.number_input(
-        "Weight (kg)", 1.0, 700.0, value=info.patient_weight_kg, step=1.0, format="%.1f", key=f"weight-{suffix}",
+        "Weight (kg)", 1.0, 700.0, value=start["weight_kg"], step=1.0, format="%.1f", key=f"weight-{suffix}",
         placeholder="optional",
     )  # fmt: skip
-    label = third.text_input("Note on the visit", max_chars=100, key=f"label-{suffix}", placeholder="optional")
+    label = third.text_input(
+        "Note on the visit", value=start["visit_label"], max_chars=100, key=f"label-{suffix}", placeholder="optional"
+    )
     return {
         "subject_code": str(code or ""), "visit_number": int(number), "visit_date": day, "sex": sex, "birth_year": year,
         "age_years": age, "height_cm": height, "weight_kg": weight, "visit_label": label,
@@ -140,10 +157,10 @@ def _submit(ready: ReadySeries, *, key: str, values: dict[str, Any], model: str,
     except ThighSegError as error:
         shell.cannot("Please check the form", error)
         return
-    database, settings = cache.database(), cache.settings()
-    cache.storing()[key] = cache.in_background(
-        lambda: store_series(database, settings, ready.candidate, entry=entry, model=model, on_conflict=on_conflict)
+    order = batch.Order(
+        name=entry.subject_code, candidate=ready.candidate, entry=entry, model=model, on_conflict=on_conflict
     )
+    cache.storing()[key] = cache.in_background(order)
     st.session_state[f"values-{key}"] = values
     st.rerun()
 
