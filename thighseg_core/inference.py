@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from thighseg_core.body import BODY_HU
 from thighseg_core.checkpoint import Preprocessing
+from thighseg_core.folding import folded
 from thighseg_core.labels import CLASS_INDEX, GROUPS
 from thighseg_core.networks import SIZE_MULTIPLE
 from thighseg_core.predicted_quality import MirrorAgreement
@@ -80,7 +81,7 @@ def predict(
     When the GPU's memory does not suffice, smaller batches are tried, then the CPU; the prediction says so.
     """
     options = options or InferenceOptions()
-    batches = _Batches(network, device, options.flip_averaging)
+    batches = _Batches(folded(network), device, options.flip_averaging)
     weights = _gaussian(options.slice_smoothing_mm / spacing_mm[0])
     classes = np.empty(attenuation_hu.shape, dtype=np.uint8)
     in_plane_mm = (spacing_mm[1], spacing_mm[2])
@@ -118,16 +119,19 @@ def _slice_probabilities(
 
 def _native_probability(probability: Tensor, shape: tuple[int, int]) -> Tensor:
     """(C, h, w) probabilities -> (C, J, I) by bilinear interpolation."""
-    # Channels last: 16 times as fast on two cores.
-    small = probability[None].contiguous(memory_format=torch.channels_last)
-    return F.interpolate(small, size=shape, mode="bilinear", align_corners=False)[0]
+    return F.interpolate(probability[None].contiguous(), size=shape, mode="bilinear", align_corners=False)[0]
 
 
 def _most_probable(probability: Tensor) -> NDArray[np.uint8]:
-    """(C, J, I) probabilities -> (J, I) classes."""
-    if probability.device.type == "cpu":  # numpy's argmax: six times as fast there as torch's
-        return np.asarray(probability.numpy().argmax(axis=0), dtype=np.uint8)
-    return np.asarray(probability.argmax(dim=0).cpu().numpy(), dtype=np.uint8)
+    """(C, ...) probabilities -> (...) classes, the first of equal ones."""
+    if probability.device.type != "cpu":
+        return np.asarray(probability.argmax(dim=0).to(torch.uint8).cpu().numpy())
+    planes = probability.numpy()  # class by class: six times as fast as numpy's argmax, 30 times as torch's
+    highest, classes = planes[0].copy(), np.zeros(planes.shape[1:], dtype=np.uint8)
+    for index, plane in enumerate(planes[1:], start=1):
+        np.maximum(classes, (plane > highest).view(np.uint8) * np.uint8(index), out=classes)
+        np.maximum(highest, plane, out=highest)
+    return classes
 
 
 def _air_margins(attenuation_hu: NDArray[Any]) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -162,13 +166,13 @@ class _Batches:
         self.flip = flip
         self.size = _CUDA_BATCH if device.startswith("cuda") else _CPU_BATCH
         self.notes: list[str] = []
-        self._pixels: list[Tensor] = []  # (B, 3 groups, in both answers or in the one plus the other)
+        self._pixels: list[NDArray[np.int64]] = []  # (B, 3 groups, in both answers or in the one plus the other)
 
     def agreement(self) -> MirrorAgreement | None:
         """Of all slices so far."""
         if not self._pixels:
             return None
-        pixels = torch.cat(self._pixels).numpy()
+        pixels = np.concatenate(self._pixels)
         return MirrorAgreement(both=pixels[..., 0], answers=pixels[..., 1])
 
     def run(self, image: Tensor) -> list[Tensor]:
@@ -206,14 +210,15 @@ class _Batches:
             self.notes.append(note)
 
 
-def _agreeing_pixels(first: Tensor, second: Tensor) -> Tensor:
-    """(B, C, H, W) probabilities twice -> (B, groups, 2) int64 counts for `MirrorAgreement`."""
-    one, two = first.argmax(dim=1), second.argmax(dim=1)
+def _agreeing_pixels(first: Tensor, second: Tensor) -> NDArray[np.int64]:
+    """(B, C, H, W) probabilities twice -> (B, groups, 2) counts for `MirrorAgreement`."""
+    one, two = _most_probable(first.movedim(1, 0)), _most_probable(second.movedim(1, 0))
     counts = []
     for name in GROUPS:
         a, b = one == CLASS_INDEX[name], two == CLASS_INDEX[name]
-        counts.append(torch.stack([(a & b).sum(dim=(1, 2)), a.sum(dim=(1, 2)) + b.sum(dim=(1, 2))], dim=1))
-    return torch.stack(counts, dim=1).cpu()
+        each = [np.count_nonzero(mask, axis=(1, 2)) for mask in (a & b, a, b)]
+        counts.append(np.stack([each[0], each[1] + each[2]], axis=1))
+    return np.stack(counts, axis=1).astype(np.int64)
 
 
 def _gaussian(sigma_slices: float) -> list[float]:

@@ -15,6 +15,7 @@ from torch import nn
 
 from thighseg_core.errors import ModelError
 from thighseg_core.labels import CLASSES
+from thighseg_core.manet import MANet
 from thighseg_core.torchvision_guard import make_torchvision_importable
 
 SIZE_MULTIPLE = 32  # deepest stride of all three encoders, pixels
@@ -64,28 +65,23 @@ def _register_slim_densenet() -> None:
     encoders[SLIM_DENSENET] = {"encoder": published["encoder"], "params": halves, "pretrained_settings": {}}
 
 
-def _with_encoder(architecture: str, encoder: str) -> Callable[[int], nn.Module]:
-    """Builder of a segmentation_models_pytorch network with a narrow decoder."""
+def _slim_dense_unet(n_classes: int) -> nn.Module:
+    make_torchvision_importable()
+    import segmentation_models_pytorch as smp
 
-    def build(n_classes: int) -> nn.Module:
-        make_torchvision_importable()
-        import segmentation_models_pytorch as smp
-
-        _register_slim_densenet()
-        network = getattr(smp, architecture)(
-            encoder, encoder_weights=None, in_channels=1, classes=n_classes, decoder_channels=(96, 64, 48, 32, 16)
-        )
-        return cast(nn.Module, network)
-
-    return build
+    _register_slim_densenet()
+    network = smp.Unet(
+        SLIM_DENSENET, encoder_weights=None, in_channels=1, classes=n_classes, decoder_channels=(96, 64, 48, 32, 16)
+    )
+    return cast(nn.Module, network)
 
 
 NETWORKS: dict[str, NetworkSpec] = {
     spec.name: spec
     for spec in (
         NetworkSpec("segformer", "SegFormer-B0", _FullSizeSegformer),
-        NetworkSpec("manet", "MANet (EfficientNet-B0)", _with_encoder("MAnet", "efficientnet-b0")),
-        NetworkSpec("dense-unet", "Dense U-Net (DenseNet-121, growth 16)", _with_encoder("Unet", SLIM_DENSENET)),
+        NetworkSpec("manet", "MANet (EfficientNet-B0)", MANet),
+        NetworkSpec("dense-unet", "Dense U-Net (DenseNet-121, growth 16)", _slim_dense_unet),
     )
 }
 
