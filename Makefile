@@ -10,9 +10,6 @@ OUT ?= out
 NETWORK ?= manet
 # Surfaces, series and drawn slices, as training/README.md says.
 SOURCES ?= ../shared/data
-# Every network is trained with what the sixth stage of MANet was sure of on unlabelled scans.
-TEACHER_STAGES := $(foreach n,1 2 3 4 5 6,manet-$(n))
-STAGES = $(patsubst training/configs/%.toml,%,$(sort $(wildcard training/configs/$(NETWORK)-[0-9].toml)))
 # Where pip takes PyTorch from; empty means PyPI. README.md, "Installing", names the index of the CPU-only builds.
 TORCH_INDEX_URL ?=
 # Two processes of one torch thread each: two threads in each would wait for one another.
@@ -75,18 +72,7 @@ bench: setup ## time measuring a large scan; with SCAN=folder also that scan fro
 	@if [ -n "$(SCAN)" ]; then bash -c 'time $(PY) -m thighseg_core segment "$$1" --output "$(OUT)/bench"' bench "$(SCAN)"; fi
 
 train: setup ## train and ship one network (NETWORK=manet SOURCES=folder with surfaces and scans)
-	@test -d cache/atlas || $(PY) -m training.atlas --surfaces "$(SOURCES)/visible_human_surfaces" --output cache/atlas
-	@for stage in $(TEACHER_STAGES) $(filter-out $(TEACHER_STAGES),$(STAGES)); do \
-		$(PY) -m training.train training/configs/$$stage.toml --run runs/$$stage --resume || exit 1; \
-		cp runs/$$stage/log.jsonl training/logs/$$stage.jsonl; \
-	done
-	@test -d cache/real/reference || $(PY) -m training.prepare reference --data "$(SOURCES)" --output cache/real/reference
-	@test -d cache/real/pseudo-6 || $(PY) -m training.pseudo --checkpoint runs/manet-6/best --data "$(SOURCES)" \
-		--output cache/real/pseudo-6 --not-thigh STS_005 STS_010 STS_037
-	@$(PY) -m training.train training/configs/$(NETWORK).toml --run runs/$(NETWORK) --resume
-	@cp runs/$(NETWORK)/log.jsonl training/logs/$(NETWORK).jsonl
-	@mkdir -p thighseg_core/weights/$(NETWORK)
-	cp runs/$(NETWORK)/last/* thighseg_core/weights/$(NETWORK)/
+	$(PY) -m training.chain training/configs/$(NETWORK).toml --sources "$(SOURCES)"
 
 clean: ## remove .venv and caches; data, out and runs stay
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis

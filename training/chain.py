@@ -1,0 +1,115 @@
+"""Train a network with all that it starts from: the atlas, earlier runs, drawn slices and sure answers of a teacher.
+
+    python -m training.chain training/configs/manet.toml [--sources ../shared/data] [--plan]
+
+What a run needs stands in its configuration: `start_from` names a run of the configuration of that name, a source of a
+`[[real]]` table is made as `ANSWERS` says. What is already there is not made again and an interrupted run goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from training.config import TrainConfig, read_config
+
+ATLAS = "cache/atlas"
+DRAWN = "cache/real/reference"
+NOT_THIGH = ("STS_005", "STS_010", "STS_037")
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """Whose sure answers a folder holds. without: patients that the teacher never saw and is not asked about."""
+
+    checkpoint: str
+    without: tuple[str, ...] = ()
+
+
+ANSWERS = {
+    "cache/real/pseudo-6": Teacher("runs/manet-6/best"),
+    "cache/real/pseudo-hold": Teacher("runs/manet-hold/last", without=("STS_016", "STS_021", "STS_039")),
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command, `python -m module *arguments`, and the folder it makes."""
+
+    module: str
+    arguments: tuple[str, ...]
+    makes: str
+
+
+def steps_to(config: Path, *, sources: Path) -> list[Step]:
+    """Every step up to the run of this configuration, in order, each once."""
+    return list(dict.fromkeys(_needed(config, sources)))
+
+
+def _needed(path: Path, sources: Path) -> Iterator[Step]:
+    config = read_config(path)
+    surfaces = str(sources / "visible_human_surfaces")
+    yield Step("training.atlas", ("--surfaces", surfaces), ATLAS)
+    if config.start_from.startswith("runs/"):
+        yield from _needed(_config_of(path, config.start_from), sources)
+    for table in config.real:
+        if teacher := ANSWERS.get(table.source):
+            yield from _needed(_config_of(path, teacher.checkpoint), sources)
+            yield Step("training.pseudo", _questions(teacher, sources), table.source)
+        elif table.source == DRAWN:
+            yield Step("training.prepare", ("reference", "--data", str(sources)), DRAWN)
+    yield Step("training.train", (str(path), "--resume"), str(_run_of(path)))
+
+
+def _config_of(path: Path, checkpoint: str) -> Path:
+    """runs/manet-6/best -> the configuration manet-6.toml beside this one."""
+    return path.with_name(f"{Path(checkpoint).parent.name}.toml")
+
+
+def _run_of(path: Path) -> Path:
+    return Path("runs") / path.stem
+
+
+def _questions(teacher: Teacher, sources: Path) -> tuple[str, ...]:
+    scans = sorted(path.name for path in (sources / "ct_sarcoma").iterdir() if (path / "CT").is_dir())
+    asked = [name for name in scans if name not in teacher.without]
+    shared = ("--checkpoint", teacher.checkpoint, "--data", str(sources))
+    return (*shared, "--patients", *asked, "--not-thigh", *(name for name in NOT_THIGH if name in asked))
+
+
+def carry_out(step: Step) -> None:
+    """Run the step; a folder that it makes at one go appears only when it is whole."""
+    command = [sys.executable, "-m", step.module, *step.arguments]
+    made = Path(step.makes)
+    if step.module == "training.train":
+        subprocess.run([*command, "--run", step.makes], check=True)
+        shutil.copy(made / "log.jsonl", Path("training/logs") / f"{made.name}.jsonl")
+    elif not made.is_dir():
+        part = made.with_name(made.name + ".part")
+        shutil.rmtree(part, ignore_errors=True)
+        subprocess.run([*command, "--output", str(part)], check=True)
+        part.rename(made)
+
+
+def ship(config: TrainConfig, run: Path) -> None:
+    """The latest weights of the run become those that the project ships."""
+    shutil.copytree(run / "last", Path("thighseg_core/weights") / config.network, dirs_exist_ok=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--sources", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--plan", action="store_true", help="only say what would be done")
+    arguments = parser.parse_args()
+    for one in steps_to(arguments.config, sources=arguments.sources):
+        print(f"{one.makes}: {one.module} {' '.join(one.arguments)}", flush=True)
+        if not arguments.plan:
+            carry_out(one)
+    if not arguments.plan:
+        ship(read_config(arguments.config), _run_of(arguments.config))
