@@ -101,6 +101,7 @@ def _editor(
         hide_index=True,
         num_rows="fixed",
         row_height=72,
+        placeholder="–",
         disabled=["picture", "series", "source", "person", "slices", "spacing", "length_cm", "remarks"],
         column_order=[*_FIRST, *(name for name in _IF_FILLED if base[name].notna().any()), *_LAST],
         column_config={
