@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from thighseg_core.labels import CLASS_INDEX
+from thighseg_core.planes import near
 
 _BRIDGE_MM = 20.0  # clefts narrower than twice this are bridged: fat outside is subcutaneous ...
 _CLEFT_MM = 12.0  # ... and fat in clefts narrower than twice this is deep, whatever the network said
@@ -43,7 +44,6 @@ def _closed(mask: NDArray[np.bool_], radius_mm: float, spacing_mm: tuple[float, 
     """Closing with a disk; what the image's edge cuts goes on beyond it."""
     margins = [int(radius_mm / step) + 2 for step in spacing_mm]
     wide = np.pad(mask, [(margin, margin) for margin in margins], mode="edge")
-    dilated = ndimage.distance_transform_edt(~wide, sampling=spacing_mm) <= radius_mm
-    closed = ndimage.distance_transform_edt(dilated, sampling=spacing_mm) > radius_mm
+    closed = ~near(~near(wide, radius_mm, spacing_mm), radius_mm, spacing_mm)
     inner = tuple(slice(margin, -margin) for margin in margins)
     return np.asarray(closed[inner] | mask)

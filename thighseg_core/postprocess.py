@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from thighseg_core.fascia import split_fat_at_fascia
 from thighseg_core.labels import CLASS_INDEX, CLASSES
+from thighseg_core.planes import at_borders, dilated, eroded, grown_classes, opened
 
 # The edge between fat and muscle (tissue.py: fat -190 to -30, lean from -29 HU).
 FAT_BELOW_HU = -29
@@ -23,6 +24,9 @@ MUSCLES = tuple(CLASS_INDEX[name] for name in ("extensor", "flexor", "adductor",
 _BONES = tuple(CLASS_INDEX[name] for name in ("femur", "other_bone"))
 _FATS = tuple(CLASS_INDEX[name] for name in ("intermuscular", "subcutaneous"))
 _CLEANED = (*MUSCLES, CLASS_INDEX["femur"])
+_IS_MUSCLE = np.isin(np.arange(256), MUSCLES)  # by class: a table is a fifth of the time of np.isin
+_IS_BONE = np.isin(np.arange(256), _BONES)
+_IS_FAT = np.isin(np.arange(256), _FATS)
 
 _CRUMB_CM3 = 0.5  # smaller pieces of a class in one leg go ...
 _CRUMB_SHARE = 0.1  # ... when they are also less than this share of its largest piece
@@ -34,7 +38,6 @@ _SKIN_MM = 2.5
 _BONE_RIM_MM = 3.0
 _HOLE_MM2 = 15.0
 
-_CROSS = ndimage.generate_binary_structure(2, 1)
 _ALL_NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)
 
 
@@ -52,7 +55,7 @@ def refine(
     """
     refined = remove_crumbs(classes, legs, spacing_mm=spacing_mm)
     for index in range(len(refined)):
-        if not np.isin(refined[index], MUSCLES).any():
+        if not _IS_MUSCLE[refined[index]].any():
             continue
         refined[index] = _refine_slice(refined[index], attenuation_hu[index], legs[index], body[index], spacing_mm[1:])
     return refined
@@ -69,8 +72,12 @@ def remove_crumbs(
     crumbs = np.zeros(classes.shape, dtype=bool)
     for number, box in enumerate(_boxes(legs), start=1):
         own = np.where(legs[box] == number, classes[box], 0)
+        parts = _boxes(own)
         for value in _CLEANED:
-            pieces, n_pieces = ndimage.label(own == value, structure=_ALL_NEIGHBOURS)
+            if value > len(parts):
+                continue
+            part = _wider(parts[value - 1], 1)  # the edge of the box is no edge of the image
+            pieces, n_pieces = ndimage.label(own[part] == value, structure=_ALL_NEIGHBOURS)
             if n_pieces < 2:
                 continue
             sizes_cm3 = np.bincount(pieces.ravel()) * voxel_cm3
@@ -79,12 +86,12 @@ def remove_crumbs(
             largest = int(sizes_cm3.argmax())
             small |= _radius_mm(pieces, n_pieces, spacing_mm[1:], largest=largest) < _THREAD_RADIUS_MM
             small[[0, largest]] = False
-            crumbs[box] |= small[pieces]
+            if small.any():
+                crumbs[box][part] |= small[pieces]
     cleaned = classes.copy()
     for index in np.flatnonzero(crumbs.any(axis=(1, 2))):
-        plane = crumbs[index]
-        _, (rows, columns) = ndimage.distance_transform_edt(plane, return_indices=True)
-        cleaned[index] = classes[index][rows, columns]
+        around = _around(crumbs[index], 1)
+        cleaned[index][around] = _of_nearest(classes[index][around], ~crumbs[index][around])
     return cleaned
 
 
@@ -122,19 +129,22 @@ def _refine_slice(
     spacing_mm: tuple[float, float],
 ) -> NDArray[np.uint8]:
     """One slice, each leg by itself: bone rim, fat peeled off, lean rim taken in, small holes filled, fascia."""
-    rows = np.flatnonzero((classes > 0).any(axis=1))
-    columns = np.flatnonzero((classes > 0).any(axis=0))
-    box = np.s_[max(0, rows[0] - 4) : rows[-1] + 5, max(0, columns[0] - 4) : columns[-1] + 5]
     refined = classes.copy()
-    for leg in np.unique(legs[box][legs[box] > 0]):
-        own = np.where(legs[box] == leg, refined[box], 0).astype(np.uint8)
-        inside = body[box] & (legs[box] == leg)
-        own = _claim_bone_rim(own, attenuation_hu[box], spacing_mm)
-        own = _peel_fat(own, attenuation_hu[box], spacing_mm)
-        own = _take_in_lean_rim(own, attenuation_hu[box], inside, spacing_mm)
+    parts: list[Any] = list(ndimage.find_objects(legs))
+    for leg, part in enumerate(parts, start=1):
+        if part is None:
+            continue
+        box = _wider(part, 4)
+        this = legs[box] == leg
+        own, hu = np.where(this, refined[box], 0).astype(np.uint8), attenuation_hu[box]
+        if not own.any():
+            continue
+        own = _claim_bone_rim(own, hu, spacing_mm)
+        own = _peel_fat(own, hu, spacing_mm)
+        own = _take_in_lean_rim(own, hu, body[box] & this, spacing_mm)
         own = _fill_small_holes(own, spacing_mm)
-        own = split_fat_at_fascia(own, attenuation_hu[box] < FAT_BELOW_HU, spacing_mm=spacing_mm)
-        refined[box] = np.where(legs[box] == leg, own, refined[box])
+        own = split_fat_at_fascia(own, hu < FAT_BELOW_HU, spacing_mm=spacing_mm)
+        np.copyto(refined[box], own, where=this)
     return refined
 
 
@@ -145,9 +155,11 @@ def _claim_bone_rim(
     femur = classes == CLASS_INDEX["femur"]
     if not femur.any():
         return classes
-    bright = np.isin(classes, MUSCLES) & (attenuation_hu >= BONE_FROM_HU)
+    bright = _IS_MUSCLE[classes] & (attenuation_hu >= BONE_FROM_HU)
+    if not bright.any():
+        return classes
     steps = max(1, round(_BONE_RIM_MM / min(spacing_mm)))
-    cortex = ndimage.binary_dilation(femur, structure=_CROSS, iterations=steps, mask=femur | bright)
+    cortex = dilated(femur, steps=steps, within=bright)
     return np.where(cortex, CLASS_INDEX["femur"], classes).astype(np.uint8)
 
 
@@ -156,21 +168,21 @@ def _peel_fat(
 ) -> NDArray[np.uint8]:
     """Fat at the edge of a muscle group, or between two groups, is fat between muscles; fat further in stays."""
     fat = attenuation_hu < FAT_BELOW_HU
-    candidates = np.isin(classes, MUSCLES) & fat
+    candidates = _IS_MUSCLE[classes] & fat
     if not candidates.any():
         return classes
     peeled = classes.copy()
     steps = max(1, round(_PEEL_MM / min(spacing_mm)))
     unknown = np.uint8(len(CLASSES))
     for _ in range(steps):
-        at_edge = ndimage.maximum_filter(peeled, footprint=_CROSS) != ndimage.minimum_filter(peeled, footprint=_CROSS)
-        front = at_edge & candidates & (peeled != unknown)
+        front = at_borders(peeled) & candidates & (peeled != unknown)
         if not front.any():
             break
         peeled[front] = unknown
     gone = peeled == unknown
     if gone.any():
-        peeled[gone] = _nearest(classes, np.isin(classes, _FATS), gone, CLASS_INDEX["intermuscular"])
+        known = _IS_FAT[classes]
+        peeled[gone] = _of_nearest(classes, known)[gone] if known.any() else CLASS_INDEX["intermuscular"]
     return peeled
 
 
@@ -182,54 +194,50 @@ def _take_in_lean_rim(
 ) -> NDArray[np.uint8]:
     """Thin lean tissue along the edge of a muscle belongs to it; vessels, nerves and skin do not."""
     lean = (attenuation_hu >= FAT_BELOW_HU) & (attenuation_hu <= LEAN_UP_TO_HU)
-    free = lean & inside & ~np.isin(classes, MUSCLES) & ~np.isin(classes, _BONES)
+    muscle = _IS_MUSCLE[classes]
+    free = lean & inside & ~muscle & ~_IS_BONE[classes]
     if not free.any():
         return classes
-    disk = _disk(_VESSEL_RADIUS_MM, spacing_mm)
-    thick = ndimage.binary_opening(free, structure=disk)
-    skin = inside & ~_eroded(inside, _SKIN_MM, spacing_mm)
+    thick = opened(free, _disk(_VESSEL_RADIUS_MM, spacing_mm))
+    skin = inside & ~eroded(inside, steps=max(1, round(_SKIN_MM / min(spacing_mm))))
     free &= ~thick & ~skin
-    muscle = np.isin(classes, MUSCLES)
-    steps = max(1, round(_GROW_MM / min(spacing_mm)))
-    rim = ndimage.binary_dilation(muscle, structure=_CROSS, iterations=steps, mask=muscle | free) & ~muscle
-    if not rim.any():
-        return classes
-    grown = classes.copy()
-    grown[rim] = _nearest(classes, muscle, rim, 0)
-    return grown
+    return grown_classes(classes, muscle, into=free, steps=max(1, round(_GROW_MM / min(spacing_mm))))
 
 
 def _fill_small_holes(classes: NDArray[np.uint8], spacing_mm: tuple[float, float]) -> NDArray[np.uint8]:
     """Holes of a few voxels within one muscle group are filled; larger ones are fat or vessels between muscles."""
     largest = _HOLE_MM2 / (spacing_mm[0] * spacing_mm[1])
     filled = classes.copy()
+    parts: list[Any] = list(ndimage.find_objects(classes))
     for value in MUSCLES:
-        group = classes == value
-        if not group.any():
+        if value > len(parts) or parts[value - 1] is None:
             continue
-        holes = ndimage.binary_fill_holes(group) & ~group & ~np.isin(classes, _BONES)
-        pieces, n_pieces = ndimage.label(holes)
-        if n_pieces:
-            small = np.bincount(pieces.ravel()) <= largest
-            small[0] = False
-            filled[small[pieces]] = value
+        own = classes[parts[value - 1]]  # its holes lie in its own box
+        group = own == value
+        holes = ndimage.binary_fill_holes(group) & ~group & ~_IS_BONE[own]
+        if not holes.any():
+            continue
+        pieces, _ = ndimage.label(holes)
+        small = np.bincount(pieces.ravel()) <= largest
+        small[0] = False
+        filled[parts[value - 1]][small[pieces]] = value
     return filled
 
 
-def _nearest(
-    classes: NDArray[np.uint8], sources: NDArray[np.bool_], wanted: NDArray[np.bool_], default: int
-) -> NDArray[np.uint8]:
-    """Class of the nearest source pixel for each wanted pixel; `default` when there is no source."""
-    if not sources.any():
-        return np.full(int(wanted.sum()), default, dtype=np.uint8)
-    _, (rows, columns) = ndimage.distance_transform_edt(~sources, return_indices=True)
-    return np.asarray(classes[rows[wanted], columns[wanted]], dtype=np.uint8)
+def _of_nearest(classes: NDArray[np.uint8], sources: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Class of the nearest source pixel, for each pixel."""
+    rows, columns = ndimage.distance_transform_edt(~sources, return_distances=False, return_indices=True)
+    return np.asarray(classes[rows, columns], dtype=np.uint8)
 
 
-def _eroded(mask: NDArray[np.bool_], depth_mm: float, spacing_mm: tuple[float, float]) -> NDArray[np.bool_]:
-    """The mask without a rim of `depth_mm`; the edge of the image is no edge of the body."""
-    steps = max(1, round(depth_mm / min(spacing_mm)))
-    return np.asarray(ndimage.binary_erosion(mask, structure=_CROSS, iterations=steps, border_value=1))
+def _around(mask: NDArray[np.bool_], margin: int) -> tuple[slice, ...]:
+    """The box of a plane's True pixels and `margin` more."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return _wider((slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)), margin)
+
+
+def _wider(box: tuple[slice, ...], margin: int) -> tuple[slice, ...]:
+    return tuple(slice(max(0, part.start - margin), part.stop + margin) for part in box)
 
 
 def _disk(radius_mm: float, spacing_mm: tuple[float, float]) -> NDArray[np.bool_]:
