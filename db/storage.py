@@ -18,11 +18,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from db.settings import Settings
-from thighseg_core.errors import DatabaseError
+from thighseg_core.candidate import SeriesCandidate
+from thighseg_core.dicom_series import load_stack
+from thighseg_core.errors import DatabaseError, InputError
 from thighseg_core.geometry import Geometry
 from thighseg_core.labels import LabelMap
 from thighseg_core.nifti import read_labels, write_labels
 from thighseg_core.reading import find_series, load_series
+from thighseg_core.segments_writing import dicom_segmentation
 from thighseg_core.volume import CTVolume
 
 IMAGE_FOLDER = "image"
@@ -68,10 +71,24 @@ def load_volume(settings: Settings, storage_path: str) -> CTVolume:
 
 def read_only_series(source: Path, *, work_dir: Path) -> CTVolume:
     """The one series at `source`."""
+    return load_series(_only_series(source, work_dir=work_dir))
+
+
+def segmentation_file(settings: Settings, *, storage_path: str, label_map_path: str, automatic: bool) -> bytes:
+    """A stored label map as DICOM SEG. Raises InputError where the scan is no DICOM series, or its labels are empty."""
+    work_dir = settings.data_dir / "staging"
+    series = _only_series(image_source(settings, storage_path), work_dir=work_dir)
+    if series.source_format != "DICOM":
+        raise InputError("the scan came as NIfTI, and DICOM SEG refers to DICOM slices; take the labels as NIfTI")
+    labels = load_label_map(settings, label_map_path, like=load_stack(series.files)[0].geometry)
+    return dicom_segmentation(series.files, labels, automatic=automatic)
+
+
+def _only_series(source: Path, *, work_dir: Path) -> SeriesCandidate:
     series = find_series(source, work_dir=work_dir).usable_series()
     if len(series) != 1:
         raise DatabaseError(f"expected one series in {source.name}, found {len(series)}; restore it from a backup")
-    return load_series(series[0])
+    return series[0]
 
 
 def label_map_path(storage_path: str, *, version: int) -> str:

@@ -12,6 +12,7 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import phantom_study
@@ -135,8 +136,10 @@ def test_every_page_is_drawn_whole_without_a_console_error(width: int, page: Pag
         assert "Traceback" not in page.inner_text("body")
 
 
-def test_no_page_has_a_serious_accessibility_finding(page: Page, address: str) -> None:
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_page_has_a_serious_accessibility_finding(theme: Literal["light", "dark"], page: Page, address: str) -> None:
     """axe-core's rules of impact "serious" and "critical" on every page."""
+    page.emulate_media(color_scheme=theme)
     found = []
     for name in PAGES:
         opened(page, f"{address}/{name}")

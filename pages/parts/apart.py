@@ -91,7 +91,7 @@ def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
         except (ThighSegError, OSError) as error:
             say("failed", error)
         except Exception as error:
-            logging.getLogger(__name__).exception("%s failed", function.__name__)
+            logging.getLogger(__name__).exception("%r failed", function)
             say("failed", BrokenOffError(f"an unexpected error ({type(error).__name__}); the server's log has more"))
         else:
             say("done", result)

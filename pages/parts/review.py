@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
 from db import export_rows, queries
 from db.record import add_review
-from pages.parts import cache, shell, words
+from db.storage import segmentation_file
+from pages.parts import apart, cache, shell, words
 from thighseg_core import export
 from thighseg_core.errors import ThighSegError
 
@@ -104,6 +106,18 @@ def downloads(scan: dict[str, Any], run: dict[str, Any]) -> None:
             on_click="ignore",
         )
         st.download_button(
+            "Labels (DICOM SEG)",
+            data=lambda: _segmentation(scan, run),
+            file_name=f"{name}_labels.dcm",
+            mime="application/dicom",
+            icon=":material/stacks:",
+            on_click="ignore",
+            disabled=scan["source_format"] != "DICOM",
+            help="For 3D Slicer or a PACS; a segment for each label."
+            if scan["source_format"] == "DICOM"
+            else "Not for this scan: it came as NIfTI, and DICOM SEG refers to DICOM slices.",
+        )
+        st.download_button(
             "Preview (PNG)",
             data=lambda: cache.preview_png(scan["storage_path"], run["label_map_path"]),
             file_name=f"{name}_preview.png",
@@ -111,6 +125,16 @@ def downloads(scan: dict[str, Any], run: dict[str, Any]) -> None:
             icon=":material/image:",
             on_click="ignore",
         )
+
+
+def _segmentation(scan: dict[str, Any], run: dict[str, Any]) -> bytes:
+    """Written in a process of its own: it takes seconds, and memory for every label of every slice."""
+    work = partial(
+        segmentation_file, storage_path=scan["storage_path"], label_map_path=run["label_map_path"],
+        automatic=run["kind"] == "automatic",
+    )  # fmt: skip
+    with apart.process() as call:
+        return call(work, cache.settings())
 
 
 def _csv(run_id: int) -> bytes:
