@@ -24,6 +24,7 @@ def test_nothing_is_smoothed_up_to_the_ordinary_noise_and_more_the_more_it_excee
     assert reach_hu(8.0, 8.0) == reach_hu(None, 8.0) == reach_hu(50.0, None) == 0.0
     assert reach_hu(10.0, 8.0) == pytest.approx(2 * 2**0.5 * 6.0)  # 6, 8 and 10 make a right angle
     assert reach_hu(8.001, 8.0) < 0.5
+    assert reach_hu(80.0, 8.0) == 60.0  # fat of -100 and muscle of 30 HU are 130 HU apart
 
 
 def test_a_pixel_becomes_the_mean_of_the_pixels_of_its_label_within_two_millimetres_and_within_reach():

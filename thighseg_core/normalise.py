@@ -6,8 +6,9 @@ PMID 23934008), so several divisors are offered and none is preferred.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from thighseg_core.errors import InputError
 from thighseg_core.measurement import Measurement
@@ -36,28 +37,44 @@ class Body:
 
 @dataclass(frozen=True)
 class Divisor:
-    """What a size is divided by: `suffix` is put after the value's unit."""
+    """What a size is divided by: `suffix` is put after the value's unit, `title` names it on a page."""
 
     name: str
     suffix: str
+    title: str
     description: str
 
 
 DIVISORS: dict[str, Divisor] = {
     divisor.name: divisor
     for divisor in (
-        Divisor("height", "/m", "Height at the visit, m."),
-        Divisor("height2", "/m2", "Square of the height at the visit, m2."),
-        Divisor("weight", "/kg", "Weight at the visit, kg."),
-        Divisor("bmi", "/(kg/m2)", "Body mass index at the visit, kg/m2."),
-        Divisor("femur_length", "/cm", "Length of the femur of that side, cm; for both sides the mean of the two."),
+        Divisor("height", "/m", "Per height", "Height at the visit, m."),
+        Divisor("height2", "/m2", "Per height²", "Square of the height at the visit, m2."),
+        Divisor("weight", "/kg", "Per weight", "Weight at the visit, kg."),
+        Divisor("bmi", "/(kg/m2)", "Per BMI", "Body mass index at the visit, kg/m2."),
+        Divisor(
+            "femur_length",
+            "/cm",
+            "Per femur length",
+            "Length of the femur of that side, cm; for both sides the mean of the two.",
+        ),
         Divisor(
             "femur_volume",
             "/cm3",
+            "Per femur volume",
             "Volume of the femur of that side over the same extent, cm3; only over 20 to 80 % of the femur, as a femur "
             "that is cut off is no measure of size.",
         ),
     )
+}
+
+
+# Height in m and weight in kg (numbers or columns of them) to the divisor, for those that are facts of the visit.
+OF_THE_BODY: dict[str, Callable[[Any, Any], Any]] = {
+    "height": lambda height_m, _: height_m,
+    "height2": lambda height_m, _: height_m**2,
+    "weight": lambda _, weight_kg: weight_kg,
+    "bmi": lambda height_m, weight_kg: weight_kg / height_m**2,
 }
 
 
@@ -102,14 +119,12 @@ def _normalised(
 def _divide_by(
     measurement: Measurement, divisor: str, body: Body, femur: Mapping[tuple[str, str, str], Measurement]
 ) -> float | str:
-    if divisor in ("height", "height2"):
-        if body.height_cm is None:
+    if divisor in OF_THE_BODY:
+        if body.weight_kg is None and divisor in ("weight", "bmi"):
+            return "weight at the visit is not known"
+        if body.height_cm is None and divisor != "weight":
             return "height at the visit is not known"
-        return (body.height_cm / 100) ** (2 if divisor == "height2" else 1)
-    if divisor in ("weight", "bmi"):
-        if body.weight_kg is None or (divisor == "bmi" and body.height_cm is None):
-            return f"{'weight' if body.weight_kg is None else 'height'} at the visit is not known"
-        return body.weight_kg / ((body.height_cm or 100) / 100) ** 2 if divisor == "bmi" else body.weight_kg
+        return float(OF_THE_BODY[divisor](None if body.height_cm is None else body.height_cm / 100, body.weight_kg))
     if divisor == "femur_length":
         sides = ("left", "right") if measurement.side == "both" else (measurement.side,)
         lengths = [femur.get(("femur_length", side, FULL)) for side in sides]

@@ -11,18 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 WINDOW_MM = 2.0  # our convention: radius; some grains of a soft-tissue kernel, thinner than most muscles
+_MOST_HU = 60.0  # our convention: less than half of what fat and muscle differ by, so that the two never mix
 _EXPLAINED = 2 * 2**0.5  # twice the standard deviation of the difference of two noisy pixels
 _SPAN_HU = (-4096, 8191)  # beyond lies no tissue; bounds the differences
 
 
 def reach_hu(noise_hu: float | None, quiet_hu: float | None) -> float:
-    """By how much pixels may differ and still be averaged, HU: from 0 at `quiet_hu` on growing with the noise beyond.
+    """By how much pixels may differ and still be averaged, HU: from 0 at `quiet_hu` on growing with the noise beyond,
+    to at most 60.
 
     0.0, which leaves the slice as it is, where the noise is not known or `quiet_hu` is None.
     """
     if noise_hu is None or quiet_hu is None or noise_hu <= quiet_hu:
         return 0.0
-    return float(_EXPLAINED * np.sqrt(noise_hu**2 - quiet_hu**2))
+    return min(_MOST_HU, float(_EXPLAINED * np.sqrt(noise_hu**2 - quiet_hu**2)))
 
 
 def smoothed(

@@ -53,7 +53,7 @@ def ask_measure(revision: int) -> Measure:
     if METRICS[str(metric)].unit in SIZE_UNITS:
         # As in normalise.py: a femur that is cut off is no measure of size.
         femur = extent == FEMUR_20_80 and ("femur", "volume", FEMUR_20_80) in measured
-        choices = [name for name in NORMALISERS if name != "femur" or femur]
+        choices = [name for name in NORMALISERS if name != "femur_volume" or femur]
         normaliser = columns[4].selectbox(
             "Divided by",
             choices,

@@ -34,7 +34,7 @@ class Cohort:
 
     def of(self, measure: Measure) -> pd.DataFrame:
         """One row a scan with `value` and `flagged` of a measure, nan where it was not measured."""
-        if measure.normaliser == "femur":
+        if measure.normaliser == "femur_volume":
             femur = measure.of(region="femur", metric="volume")
             by = joined(self.scans, cache.cohort_values(self.revision, femur.quantity))["value"]
         else:

@@ -9,16 +9,11 @@ import pandas as pd
 from db.cohort import Quantity
 from pages.parts import charts, words
 from thighseg_core.metrics import METRICS
+from thighseg_core.normalise import DIVISORS, OF_THE_BODY
 
-# What a value may be divided by: words, what its unit gains, and the powers for which it makes sense.
-# clinical.md, section 2.4 has the sources; the raw value is always one choice away.
-NORMALISERS = {
-    "none": ("As measured", ""),
-    "height2": ("Per height²", "/m²"),
-    "height": ("Per height", "/m"),
-    "weight": ("Per weight", "/kg"),
-    "bmi": ("Per BMI", "/(kg/m²)"),
-    "femur": ("Per femur volume", "/cm³ femur"),
+# What a value may be divided by: its title, and what the unit gains.
+NORMALISERS = {"none": ("As measured", "")} | {
+    name: (DIVISORS[name].title, words.unit_text(DIVISORS[name].suffix)) for name in (*OF_THE_BODY, "femur_volume")
 }
 _EXTENTS = {
     "full": "whole field of view",
@@ -97,21 +92,14 @@ def joined(scans: pd.DataFrame, values: pd.DataFrame, *, divisor: pd.Series | No
 def divisor(scans: pd.DataFrame, *, normaliser: str) -> pd.Series | None:
     """What each scan's value is divided by, nan where it is not known; None for no division.
 
-    "femur" is no fact of the visit: its volume is a quantity of its own. Raises ValueError for an unknown one.
+    "femur_volume" is no fact of the visit but a quantity of its own. Raises ValueError for an unknown one.
     """
-    height_m = scans["height_cm"] / 100
-    match normaliser:
-        case "none":
-            return None
-        case "height2":
-            return height_m**2
-        case "height":
-            return height_m
-        case "weight":
-            return scans["weight_kg"]
-        case "bmi":
-            return scans["weight_kg"] / height_m**2
-    raise ValueError(f"normaliser must be one of {', '.join(NORMALISERS)}, got {normaliser!r}")
+    if normaliser == "none":
+        return None
+    if normaliser not in OF_THE_BODY:
+        raise ValueError(f"normaliser must be one of none, {', '.join(OF_THE_BODY)}, got {normaliser!r}")
+    found: pd.Series = OF_THE_BODY[normaliser](scans["height_cm"] / 100, scans["weight_kg"])
+    return found
 
 
 def point_words(frame: pd.DataFrame) -> tuple[str, ...]:

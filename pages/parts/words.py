@@ -43,7 +43,6 @@ _METRIC_TITLES = {
     "midthigh_z": "Level of mid-thigh",
     "cortical_area": "Cortical area",
 }
-_UNITS = {"cm3": "cm³", "cm2": "cm²"}
 _MARKDOWN = frozenset("\\`*_{}[]()#+-!|<>~$:")
 _REGION_TITLES = {"total": "All three groups"}
 
@@ -60,7 +59,7 @@ def metric_definition(metric: str) -> str:
 
 def unit_text(unit: str) -> str:
     """Unit as it is written on a page."""
-    return _UNITS.get(unit, unit)
+    return unit.replace("m2", "m²").replace("m3", "m³")
 
 
 def axis_title(metric: str, unit: str) -> str:
