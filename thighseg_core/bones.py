@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from thighseg_core.planes import dilated, eroded
+
 _BONE_HU = 180  # our convention: cortical bone is far brighter, muscle and unenhanced blood are darker
 _SMALLEST_CM2 = 0.5
 _BRIDGE_MM = 2.0  # gaps of this size in a cortex are closed before it is filled
@@ -19,7 +21,8 @@ _MIRROR_MM = 40.0  # so much is mirrored at the edge of the image, to close the 
 class Bone:
     """area_cm2: with the marrow; of a cut bone the part that is seen. ellipse: area over that of the ellipse with the
     same second moments. roundness: short over long axis of that ellipse. depth_mm: least distance to air outside the
-    body. cut: by the edge of the image (shape is then that of the bone and its mirror image). centre_mm: (row, column).
+    body, infinite where none is seen. cut: by the edge of the image (shape is then that of the bone and its mirror
+    image). centre_mm: (row, column).
     """
 
     area_cm2: float
@@ -41,33 +44,45 @@ def find_bones(attenuation_hu: NDArray[Any], body: NDArray[np.bool_], *, spacing
         return []
     rows, columns = bright.shape
     margin = (min(round(_MIRROR_MM / spacing_mm[0]), rows), min(round(_MIRROR_MM / spacing_mm[1]), columns))
+    steps = max(1, round(_BRIDGE_MM / min(spacing_mm)))
     mirrored = np.pad(bright, [(n, n) for n in margin], mode="symmetric")
-    closed = ndimage.binary_closing(mirrored, iterations=max(1, round(_BRIDGE_MM / min(spacing_mm))))
-    pieces, _ = ndimage.label(ndimage.binary_fill_holes(closed))
-    inner = np.s_[margin[0] : margin[0] + rows, margin[1] : margin[1] + columns]
-    depth_mm = ndimage.distance_transform_edt(np.pad(body, 1, mode="edge"), sampling=spacing_mm)[1:-1, 1:-1]
+    rows_in, columns_in = (np.flatnonzero(mirrored.any(axis=axis)) for axis in (1, 0))
+    top, left = max(0, rows_in[0] - steps - 1), max(0, columns_in[0] - steps - 1)
+    part = mirrored[top : rows_in[-1] + steps + 2, left : columns_in[-1] + steps + 2]
+    pieces, _ = ndimage.label(ndimage.binary_fill_holes(eroded(dilated(part, steps=steps), steps=steps)))
+    skin = np.argwhere(~body & dilated(body)) * spacing_mm
     pixel_cm2 = spacing_mm[0] * spacing_mm[1] / 100
     boxes: list[Any] = list(ndimage.find_objects(pieces))
     bones = []
-    for number in np.unique(pieces[inner]):
-        seen = pieces[inner] == number
-        area_cm2 = float(seen.sum()) * pixel_cm2
-        if number == 0 or area_cm2 < _SMALLEST_CM2:
+    for number, box in enumerate(boxes, start=1):
+        piece = pieces[box] == number
+        y, x = np.nonzero(piece)
+        y, x = y + (box[0].start + top - margin[0]), x + (box[1].start + left - margin[1])
+        seen = (y >= 0) & (y < rows) & (x >= 0) & (x < columns)
+        if float(seen.sum()) * pixel_cm2 < _SMALLEST_CM2:
             continue
-        box = boxes[int(number) - 1]
-        ellipse, roundness = _shape(pieces[box] == number, spacing_mm)
-        y, x = np.nonzero(seen)
+        ellipse, roundness = _shape(piece, spacing_mm)
+        outline = (np.pad(piece, 1) & dilated(~np.pad(piece, 1)))[1:-1, 1:-1][piece][seen]
+        y, x = y[seen], x[seen]
         bones.append(
             Bone(
-                area_cm2=area_cm2,
+                area_cm2=len(y) * pixel_cm2,
                 ellipse=ellipse,
                 roundness=roundness,
-                depth_mm=float(depth_mm[seen].min()),
+                depth_mm=_least_mm(np.stack([y, x], axis=1)[outline] * spacing_mm, skin),
                 cut=bool(y.min() == 0 or x.min() == 0 or y.max() == rows - 1 or x.max() == columns - 1),
                 centre_mm=(float(y.mean()) * spacing_mm[0], float(x.mean()) * spacing_mm[1]),
             )
         )
     return bones
+
+
+def _least_mm(points_mm: NDArray[np.floating], others_mm: NDArray[np.floating]) -> float:
+    """Least distance between two sets of points; infinite when one is empty."""
+    if not len(points_mm) or not len(others_mm):
+        return float("inf")
+    down, across = (np.subtract.outer(points_mm[:, axis], others_mm[:, axis]) for axis in (0, 1))
+    return float(np.sqrt((down**2 + across**2).min()))
 
 
 def _shape(piece: NDArray[np.bool_], spacing_mm: tuple[float, float]) -> tuple[float, float]:
