@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from db import export_rows, queries
+from db import export_rows, queries, study_quality
 from db.engine import open_database
 from db.export_more import more_tables
 from db.settings import deidentification_secret, read_settings
@@ -84,6 +84,14 @@ def long_by_scan(
             yield export_rows.long_rows(values, dates=dates)
 
 
+def scan_table(
+    session: Session, scans: Sequence[queries.Row], choice: Choice, *, dates: export_rows.Dates
+) -> list[export.Row]:
+    """The rows of the table of scans, each held against all scans of the study, those that stay included."""
+    apart = study_quality.findings_by_scan(session, study_id=choice.study_id)
+    return export_rows.scan_rows(scans, dates=dates, apart=apart)
+
+
 def write_export(session: Session, target: Path, choice: Choice, *, shift_key: bytes | None = None) -> dict[str, Any]:
     """Write the zip of a study; returns its manifest. Raises InputError when nothing fits the choice."""
     scans = chosen_scans(session, choice)
@@ -94,7 +102,7 @@ def write_export(session: Session, target: Path, choice: Choice, *, shift_key: b
         target,
         study=scans[0]["study"],
         long_by_scan=long_by_scan(session, scans, choice, dates=dates),
-        scans=export_rows.scan_rows(scans, dates=dates),
+        scans=scan_table(session, scans, choice, dates=dates),
         more=more_tables(
             session,
             scans,

@@ -5,7 +5,7 @@ Takes the results of `db.queries` as plain rows; no session.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, timedelta
 from typing import Any
@@ -14,7 +14,7 @@ from thighseg_core import export
 from thighseg_core.export_dates import date_shift
 from thighseg_core.export_scans import SCAN_COLUMNS
 from thighseg_core.manifest import RunManifest
-from thighseg_core.measurement import Measurement
+from thighseg_core.measurement import Measurement, QualityFlag
 
 Row = dict[str, Any]
 
@@ -84,8 +84,13 @@ def long_rows(measurements: Iterable[Mapping[str, Any]], *, dates: Dates = _AS_T
     return table
 
 
-def scan_rows(scans: Iterable[Mapping[str, Any]], *, dates: Dates = _AS_THEY_ARE) -> list[Row]:
-    """Rows of `db.queries.scans` as rows of scans.csv, one a scan."""
+def scan_rows(
+    scans: Iterable[Mapping[str, Any]],
+    *,
+    dates: Dates = _AS_THEY_ARE,
+    apart: Mapping[int, Sequence[QualityFlag]] | None = None,
+) -> list[Row]:
+    """Rows of `db.queries.scans` as rows of scans.csv, one a scan. apart: `db.study_quality.findings_by_scan`."""
     table = []
     for scan in scans:
         row = {column: scan.get(_SCAN_SOURCE.get(column, column)) for column in SCAN_COLUMNS}
@@ -96,6 +101,7 @@ def scan_rows(scans: Iterable[Mapping[str, Any]], *, dates: Dates = _AS_THEY_ARE
         row["days_since_baseline"] = dates.since_baseline(scan)
         row["length_cm"] = round(scan["n_slices"] * scan["slice_spacing_mm"] / 10, 3)
         row["quality_flags"] = " ".join(flag["code"] for flag in scan["flags"] or [])
+        row["study_flags"] = " ".join(flag.code for flag in (apart or {}).get(scan["scan_id"], ()))
         row["review_status"] = (scan["review"] or UNREVIEWED) if scan["run_id"] else None
         table.append(row)
     return table

@@ -19,12 +19,13 @@ import pytest
 import study_of_values
 from cohort_frames import simulated
 from db_rows import add_run, add_scan, add_visit
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from db.engine import Database, open_database
 from db.export import Choice, main, write_export
 from db.histograms import histogram_row
-from db.models import ComparedValue, Comparison, Reading, Review, Run
+from db.models import ComparedValue, Comparison, Reading, Review, Run, Scan
 from db.models import Histogram as HistogramRow
 from thighseg_core import export_redcap
 from thighseg_core.errors import InputError
@@ -301,3 +302,11 @@ def test_the_command_line_writes_the_zip_and_says_which_studies_there_are(
     assert "redcap_import.csv" in zipfile.ZipFile(target).namelist()
     assert main(["Nothing", str(target), *data]) == 2
     assert "there are: Study A" in capsys.readouterr().err
+
+
+def test_a_scan_acquired_otherwise_than_its_study_says_so_in_the_table_of_scans(unpacked, database: Database) -> None:
+    with database.write() as session:
+        for scan in session.scalars(select(Scan)):
+            scan.tube_voltage_kvp = 80.0 if scan.id == 2 else 120.0
+    found = {row["subject_id"] + row["visit"]: row["study_flags"] for row in lines(unpacked()["scans.csv"])}
+    assert sorted(found.values()) == ["NA", "NA", "NA", "NA", "study_tube_voltage"]

@@ -38,6 +38,8 @@ SCAN_COLUMN_DESCRIPTIONS: dict[str, str] = {
     "result_author": export.COLUMN_DESCRIPTIONS["result_author"],
     "model_name": export.COLUMN_DESCRIPTIONS["model_name"],
     "quality_flags": "Codes of the quality flags, separated by spaces.",
+    "study_flags": "What sets the scan's acquisition apart from most scans of its study when the export was made: "
+    "study_tube_voltage, study_kernel, study_slice_thickness, study_contrast_agent, separated by spaces.",
     "review_status": export.COLUMN_DESCRIPTIONS["review_status"],
     "reviewer": "Who reviewed.",
 }

@@ -34,21 +34,33 @@ def study_flags(one: Protocol, study: Sequence[Protocol]) -> tuple[QualityFlag, 
 
     A property is judged when at least three scans record it and more than half of them agree.
     """
-    return tuple(
-        QualityFlag(code=code, severity="warning", message=message, consequence=consequence)
-        for code, value, name, consequence in _PROPERTIES
-        if (message := _difference(value(one), [value(other) for other in study], name))
-    )
+    return _against(one, _customs(study))
 
 
-def _difference(mine: str | None, all_of_them: Sequence[str | None], name: str) -> str:
-    recorded = [value for value in all_of_them if value is not None]
-    if mine is None or len(recorded) < FEWEST_SCANS:
-        return ""
-    usual, count = Counter(recorded).most_common(1)[0]
-    if mine == usual or count <= USUAL_SHARE * len(recorded):
-        return ""
-    return f"{name} {mine}; {count} of the {len(recorded)} scans of the study that record it have {usual}"
+def all_study_flags(study: Sequence[Protocol]) -> list[tuple[QualityFlag, ...]]:
+    """`study_flags` of every scan of a study, in their order."""
+    customs = _customs(study)
+    return [_against(one, customs) for one in study]
+
+
+def _customs(study: Sequence[Protocol]) -> list[tuple[str, int, int]]:
+    """By property: the usual value, how many scans have it and how many record any; "" where none is usual."""
+    customs = []
+    for _, value, _, _ in _PROPERTIES:
+        recorded = [each for one in study if (each := value(one)) is not None]
+        usual, count = Counter(recorded).most_common(1)[0] if len(recorded) >= FEWEST_SCANS else ("", 0)
+        customs.append((usual if count > USUAL_SHARE * len(recorded) else "", count, len(recorded)))
+    return customs
+
+
+def _against(one: Protocol, customs: Sequence[tuple[str, int, int]]) -> tuple[QualityFlag, ...]:
+    found = []
+    for (code, value, name, consequence), (usual, count, recorded) in zip(_PROPERTIES, customs, strict=True):
+        mine = value(one)
+        if usual and mine is not None and mine != usual:
+            message = f"{name} {mine}; {count} of the {recorded} scans of the study that record it have {usual}"
+            found.append(QualityFlag(code=code, severity="warning", message=message, consequence=consequence))
+    return tuple(found)
 
 
 def _voltage(scan: Protocol) -> str | None:

@@ -11,8 +11,7 @@ import streamlit as st
 
 from db import queries
 from db.engine import Database
-from db.export import Choice, chosen_scans, export_dates, long_by_scan, write_export
-from db.export_rows import scan_rows
+from db.export import Choice, chosen_scans, export_dates, long_by_scan, scan_table, write_export
 from db.settings import deidentification_secret
 from pages.parts import cache, export_choices, shell, words
 from thighseg_core import export, export_scans
@@ -57,6 +56,7 @@ def _tables(choice: Choice, *, name: str) -> None:
         scans = chosen_scans(session, choice)
         dates = export_dates(session, choice, shift_key=key)
         long = _first_rows(long_by_scan(session, scans, choice, dates=dates))
+        rows = scan_table(session, scans, choice, dates=dates)
     if not long:
         st.info("No result fits. Choose more regions, extents or metrics, approve results in the viewer, or switch off "
                 "*Only approved results*.")  # fmt: skip
@@ -77,7 +77,7 @@ def _tables(choice: Choice, *, name: str) -> None:
             f"**{len(scans)}** scan{'s' if len(scans) != 1 else ''} of **{subjects}** "
             f"subject{'s' if subjects != 1 else ''}. {words.plain(' '.join(choice.in_words()))}"
         )
-    _preview(long, scan_rows(scans, dates=dates))
+    _preview(long, rows)
 
 
 def _first_rows(by_scan: Iterator[list[export.Row]]) -> list[export.Row]:
