@@ -22,6 +22,11 @@ def test_growing_inside_another_mask_is_scipys_dilation(mask):
     np.testing.assert_array_equal(dilated(mask, steps=2), ndimage.binary_dilation(mask, iterations=2))
 
 
+def test_a_stack_grows_to_the_slices_beside_it_as_well():
+    stack = np.random.default_rng(2).random((6, 11, 9)) < 0.03
+    np.testing.assert_array_equal(dilated(stack, steps=2), ndimage.binary_dilation(stack, iterations=2))
+
+
 def test_what_grows_keeps_its_seeds_outside_the_other_mask():
     seeds = np.zeros((5, 5), dtype=bool)
     seeds[2, 2] = True
