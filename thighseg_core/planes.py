@@ -1,6 +1,7 @@
 """Masks of a slice grown and shrunk: what SciPy's morphology gives, by whole-array shifts in a tenth of its time.
 
-Everything is (J, I) and boolean, where nothing else is said. Beyond the edge of the array there is nothing to grow from and nothing that shrinks.
+Everything is (J, I) and boolean, where nothing else is said. Beyond the edge of the array there is nothing to grow from
+and nothing that shrinks.
 """
 
 from __future__ import annotations
