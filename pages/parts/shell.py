@@ -26,8 +26,9 @@ _STYLE = """
 [data-testid="stCaptionContainer"] p { opacity: 0.78; }
 [data-testid="stMetricValue"] { font-variant-numeric: tabular-nums; }
 /* A chosen word is in the primary colour, which in the dark theme is dark enough for white words on it, so too dark. */
-[data-testid="stBaseButton-segmented_controlActive"] p, [data-testid="stBaseButton-pillsActive"] p,
-[data-baseweb="tab"][aria-selected="true"] p { color: light-dark(#4653B8, #A9B2FF); }
+button[data-variant][data-selected="true"] p, [data-testid="stTab"][data-selected="true"] p {
+  color: light-dark(#4653B8, #A9B2FF);
+}
 @media (max-width: 640px) { .stMainBlockContainer { padding-left: 1rem; padding-right: 1rem; } }
 </style>
 """

@@ -127,12 +127,16 @@ def _dictionary() -> None:
 
 def _table(rows: Sequence[export.Row], columns: Sequence[str]) -> None:
     st.dataframe(_as_text(rows[:_PREVIEW_ROWS], columns), hide_index=True)
-    st.caption(f"The first {min(len(rows), _PREVIEW_ROWS)} rows, {len(columns)} columns.")
+    st.caption(
+        f"The first {min(len(rows), _PREVIEW_ROWS)} rows, {len(columns)} columns. Numbers are shortened here, not in "
+        "the file."
+    )
 
 
 def _as_text(rows: Sequence[export.Row], columns: Sequence[str]) -> pd.DataFrame:
     frame = pd.DataFrame(list(rows), columns=list(columns)).astype(object)
-    return frame.where(frame.notna(), export.NA).astype(str)
+    frame = frame.where(frame.notna(), export.NA)
+    return frame.map(lambda value: f"{value:.6g}" if isinstance(value, float) else str(value))
 
 
 def _written(database: Database, choice: Choice, key: bytes | None) -> Callable[[], bytes]:

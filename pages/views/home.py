@@ -63,7 +63,7 @@ def _waiting(scans: list[dict[str, Any]], states: list[str], n_uploads: int) -> 
         (
             "To store",
             n_uploads,
-            "for who uploaded",
+            "for whoever uploaded",
             "upload",
             "Uploads whose scans have no subject yet.",
         ),
@@ -76,7 +76,7 @@ def _waiting(scans: list[dict[str, Any]], states: list[str], n_uploads: int) -> 
             "Results that nobody approved or rejected yet.",
         ),
         ("Flagged", flagged, "for a reader, first", "review", "Of those to review: a quality check found something."),
-        ("Failed", failed, "for who uploaded", "queue", "Scans that could not be segmented. The queue says why."),
+        ("Failed", failed, "for whoever uploaded", "queue", "Scans that could not be segmented. The queue says why."),
     )
     grid = st.grid(5, min_column_width=150)
     for label, count, whom, target, definition in tiles:
