@@ -1,7 +1,10 @@
 """Predicted quality against the truth: how the network's agreement with itself on the mirror image goes with its Dice,
 on the reference slices of real CT and on slices of phantoms.
 
-    python -m training.calibrate_quality --data ../shared/data --output docs/validation
+    python -m training.calibrate_quality --left-out runs/manet-left-out --data ../shared/data --output docs/validation
+
+A drawn slice is answered by the fold of `training.leave_out` that never saw its patient: on what it has learnt a network
+agrees with itself and with the truth. The phantoms are answered by the network that is shipped.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from thighseg_core.preprocess import canonical_axes, canonical_geometry
 from thighseg_core.reading import find_series, load_series
 from thighseg_core.volume import CTVolume
 from training.reference import NOT_ANNOTATED, read_drawing, score_scan
+from training.splits import refuse_seen
 from training.validation_people import validation_person
 from training.voxel_phantom import Scanner, scan_person
 
@@ -79,16 +83,27 @@ def on_slices(volume: CTVolume, wanted: np.ndarray, model: Model) -> tuple[Mirro
     return found.mirror, LabelMap(np.ascontiguousarray(axes.undo(labels)), volume.geometry), order
 
 
-def real_rows(data: Path, model: Model) -> list[dict]:
+def networks_without(left_out: Path) -> dict[str, Model]:
+    """For each patient with drawn slices the network of the fold that kept this patient out."""
+    networks = {}
+    for run in sorted(left_out.glob("fold-*")):
+        model = load_checkpoint("last", device="cpu", folder=run)
+        for patient in model.card.training["real_patients_held_out"]:
+            refuse_seen(model.card.training, [patient])
+            networks[patient] = model
+    return networks
+
+
+def real_rows(data: Path, left_out: Path) -> list[dict]:
     """`slice_rows` of the drawn slices of real CT."""
-    rows = []
+    networks, rows = networks_without(left_out), []
     for path in sorted((data / "reference").glob("*.nii.gz")):
         patient = path.name.removesuffix(".nii.gz")
         with tempfile.TemporaryDirectory() as work:
             volume = load_series(find_series(data / "ct_sarcoma" / patient / "CT", work_dir=Path(work)).series[0])
         drawn = read_drawing(path, like=volume.geometry)
         wanted = np.flatnonzero(((drawn > 0) & (drawn != NOT_ANNOTATED)).any(axis=(1, 2)))
-        mirror, label_map, order = on_slices(volume, wanted, model)
+        mirror, label_map, order = on_slices(volume, wanted, networks[patient])
         place = {int(k): order[n] for n, k in enumerate(wanted)}
         scores = score_scan(patient, volume, label_map, data / "reference")
         dice = {(place[s.slice_index], s.structure): s.dice for s in scores if s.structure in GROUPS}
@@ -137,10 +152,10 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def calibrate(model_name: str, *, data: Path, output: Path, folder: Path | None = None) -> pd.DataFrame:
+def calibrate(model_name: str, *, left_out: Path, data: Path, output: Path) -> pd.DataFrame:
     """All rows as predicted_quality.csv; returns the summary."""
-    model = load_checkpoint(model_name, device="cpu", folder=folder)
-    table = pd.DataFrame(real_rows(data, model) + phantom_rows(model))
+    shipped = load_checkpoint(model_name, device="cpu")
+    table = pd.DataFrame(real_rows(data, left_out) + phantom_rows(shipped))
     table.to_csv(output / "predicted_quality.csv", index=False, float_format="%.4f", lineterminator="\n")
     return summary(table)
 
@@ -148,11 +163,9 @@ def calibrate(model_name: str, *, data: Path, output: Path, folder: Path | None 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=DEFAULT_MODEL)
-    parser.add_argument("--folder", type=Path, default=None, help="folder of checkpoints (default: those shipped)")
+    parser.add_argument("--left-out", type=Path, required=True, help="folder of training.leave_out for this network")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--output", type=Path, default=Path("docs/validation"))
-    arguments = parser.parse_args()
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    print(
-        calibrate(arguments.model, data=arguments.data, output=arguments.output, folder=arguments.folder).T.to_string()
-    )
+    given = parser.parse_args()
+    given.output.mkdir(parents=True, exist_ok=True)
+    print(calibrate(given.model, left_out=given.left_out, data=given.data, output=given.output).T.to_string())
