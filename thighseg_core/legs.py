@@ -1,7 +1,8 @@
 """Which voxels belong to which leg: every voxel of a leg gets one number, whatever the legs touch.
 
 Legs are told apart by their cores (thigh muscles, femur, and the fat between them), on a grid of about 3 mm. The
-rest of the body then goes to the leg that is nearest through the body, not through the air.
+rest of the body then goes to the leg that is nearest through the body, not through the air. What was taken for muscle
+but lies bare under the skin (scrotum, penis, hands) is of no leg.
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from thighseg_core.bare import bare_pieces
+from thighseg_core.body import BODY_HU
 from thighseg_core.labels import CLASS_INDEX
 
 _COARSE_MM = 3.0
 _CORE_CLASSES = ("extensor", "flexor", "adductor", "sartorius", "femur", "intermuscular")
 _MUSCLE_AND_FEMUR = ("extensor", "flexor", "adductor", "sartorius", "femur")
+_FAT_HU = -70  # our convention, of the mean over a pixel of the coarse grid: half fat, half skin or air is brighter
 _OWNER_SHARE = 0.98  # of the muscle and femur of a piece that air surrounds: the whole piece is of that leg
 _BRIDGE_MM = 6.0  # contact between two cores up to twice this thickness is cut
 _SMALLEST_CORE_CM3 = 2.0  # a smaller core is no second leg
@@ -29,7 +33,14 @@ _PAIRS_SHARE = 0.2  # two shafts on so many of the slices make two legs
 _LOWEST_MM = 40.0  # without any: two predicted femurs on most of the lowest slices that show one; higher up
 _LOWEST_SHARE = 0.6  # a hip bone may have been taken for a second femur
 
+
+_WITHOUT_FEMUR_MM = 100.0  # above the last slice on which legs are apart, a leg without a femur in view has ended:
+# adductors end some 60 mm above the lesser trochanter, to which the shaft reaches 40 mm above that slice
+
 _ALL_NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)
+_IN_PLANE = ndimage.generate_binary_structure(2, 1)[None]
+_LEGS = (1, 2)
+_NO_LEG = 3  # what is bare: keeps the legs out, takes its own skin, has no number in the end
 
 
 @dataclass(frozen=True)
@@ -50,11 +61,13 @@ def find_legs(
     spacing_mm: tuple[float, float, float],
     femur_pairs: Mapping[int, tuple[float, float]] | None = None,
     crotch: int | None = None,
+    attenuation_hu: NDArray[Any] | None = None,
 ) -> Legs:
     """Split a canonical stack into at most two legs by what was predicted and where the body is.
 
     femur_pairs: slices on which two femurs were seen (`thigh.find_thigh`) -> their columns. crotch: the last slice
-    on which legs are surely apart; above it they are joined by the pelvis and tell nothing.
+    on which legs are surely apart; above it they are joined by the pelvis and tell nothing. attenuation_hu: shows the
+    clefts between legs and genitals that `body` closes.
     """
     stride = tuple(max(1, round(_COARSE_MM / step)) for step in spacing_mm)
     view = tuple(slice(step // 2, None, step) for step in stride)
@@ -62,21 +75,42 @@ def find_legs(
     coarse_mm = (spacing_mm[0] * stride[0], spacing_mm[1] * stride[1], spacing_mm[2] * stride[2])
     pairs = {index // stride[0]: columns for index, columns in (femur_pairs or {}).items()}
     pairs = {index: (first / stride[2], second / stride[2]) for index, (first, second) in pairs.items()}
-    numbers = _coarse_legs(
-        classes[view], body[view], coarse_mm, pairs, classes.shape[0] if crotch is None else crotch // stride[0] + 1
-    )
-    for axis, step in enumerate(stride):
-        nearest = np.minimum(np.arange(classes.shape[axis]) // step, numbers.shape[axis] - 1)
-        numbers = numbers.take(nearest, axis=axis)
-    numbers = _fill_edges(numbers, body)
+    n_apart = classes.shape[0] if crotch is None else crotch // stride[0] + 1
+    tissue, fat = body[view[0]], None
+    if attenuation_hu is not None:
+        hu = attenuation_hu[view[0]]
+        tissue = tissue & (hu > BODY_HU)
+        mean_hu = ndimage.uniform_filter(np.where(tissue, hu, 0).astype(np.float32), (1, *stride[1:]))
+        fat = (tissue & (mean_hu < _FAT_HU))[:, view[1], view[2]]
+    bare = _bare(classes[view[0]], tissue, (coarse_mm[0], *spacing_mm[1:]))
+    numbers = _coarse_legs(classes[view], body[view], bare[:, view[1], view[2]], fat, coarse_mm, pairs, n_apart)
+    numbers = _fill_edges(_refined(numbers, stride, classes.shape), body)
+    numbers[_refined(bare, stride[:1], classes.shape[:1])] = _NO_LEG
     if numbers.max() > 1:
         _unite_by_air(numbers, np.isin(classes, [CLASS_INDEX[name] for name in _MUSCLE_AND_FEMUR]), body)
+    numbers[numbers == _NO_LEG] = 0
     return Legs(numbers=numbers, count=int(numbers.max()))
+
+
+def _bare(
+    classes: NDArray[np.uint8], body: NDArray[np.bool_], spacing_mm: tuple[float, float, float]
+) -> NDArray[np.bool_]:
+    muscle = np.isin(classes, [CLASS_INDEX[name] for name in _MUSCLE_AND_FEMUR]) & body
+    return bare_pieces(muscle, (classes == CLASS_INDEX["femur"]) & body, body, spacing_mm=spacing_mm)
+
+
+def _refined(coarse: NDArray[Any], stride: tuple[int, ...], shape: tuple[int, ...]) -> NDArray[Any]:
+    """Every voxel of a block gets what the block has."""
+    for axis, step in enumerate(stride):
+        coarse = coarse.take(np.minimum(np.arange(shape[axis]) // step, coarse.shape[axis] - 1), axis=axis)
+    return coarse
 
 
 def _coarse_legs(
     classes: NDArray[np.uint8],
     body: NDArray[np.bool_],
+    bare: NDArray[np.bool_],
+    fat: NDArray[np.bool_] | None,
     spacing_mm: tuple[float, float, float],
     femur_pairs: Mapping[int, tuple[float, float]],
     n_apart: int,
@@ -91,10 +125,19 @@ def _coarse_legs(
     else:
         numbers = np.zeros(core.shape, dtype=np.uint8)
         low = np.s_[:n_apart]
-        numbers[low] = _core_seeds(core[low], (inner & core)[low], femur[low], body[low], spacing_mm)
+        numbers[low] = _core_seeds(core[low], (inner & core)[low], femur[low], body[low], bare[low], spacing_mm)
+    numbers[bare] = _NO_LEG
     # Each leg takes what lies well under its own skin before the rest: where skins touch, none grows into the other.
-    for domain in (inner | femur, core, core | under_skin, body):
-        numbers = _spread(numbers, domain | (numbers > 0))
+    for domain in (inner | femur, core):
+        numbers = _spread(numbers, domain | (numbers > 0), _LEGS)
+    if fat is not None:  # skin on skin is a line between the fat of one leg and that of the other
+        numbers = _spread(numbers, core | fat, _LEGS, structure=_IN_PLANE)
+    numbers = _spread(numbers, core | under_skin, _LEGS)
+    numbers = _spread(numbers, body | (numbers > 0), (*_LEGS, _NO_LEG))
+    with_femur = set(np.unique(numbers[:n_apart][femur[:n_apart]]).tolist()) & set(_LEGS)
+    end = n_apart + round(_WITHOUT_FEMUR_MM / spacing_mm[0])
+    if len(with_femur) == 1:
+        numbers[end:][np.isin(numbers[end:], [leg for leg in _LEGS if leg not in with_femur])] = 0
     return _in_order_of_columns(numbers)
 
 
@@ -144,10 +187,12 @@ def _core_seeds(
     inner: NDArray[np.bool_],
     femur: NDArray[np.bool_],
     body: NDArray[np.bool_],
+    bare: NDArray[np.bool_],
     spacing_mm: tuple[float, float, float],
 ) -> NDArray[np.uint8]:
     """The main leg is 1; a piece of another leg without its femur is 2."""
-    thick = inner | (femur & core)
+    core = core & ~bare
+    thick = (inner | femur) & core
     pieces, n_pieces = ndimage.label(thick if thick.any() else core, structure=_ALL_NEIGHBOURS)
     if n_pieces == 0:
         return np.zeros(core.shape, dtype=np.uint8)
@@ -167,18 +212,20 @@ def _core_seeds(
                 piece = pieces == number
                 seeds[piece] = 2 if _is_other_leg(piece, main, body_pieces) else 1
     pixel_cm2 = spacing_mm[1] * spacing_mm[2] / 100
-    seeds[_cut_beyond_air(main, body_pieces, smallest_pixels=_SMALLEST_SLIVER_CM2 / pixel_cm2)] = 2
+    seeds[_cut_beyond_air(main, bare, body_pieces, smallest_pixels=_SMALLEST_SLIVER_CM2 / pixel_cm2)] = 2
     return seeds
 
 
-def _cut_beyond_air(main: NDArray[np.bool_], body_pieces: NDArray[Any], *, smallest_pixels: float) -> NDArray[np.bool_]:
+def _cut_beyond_air(
+    main: NDArray[np.bool_], bare: NDArray[np.bool_], body_pieces: NDArray[Any], *, smallest_pixels: float
+) -> NDArray[np.bool_]:
     """Parts of the body that air parts from the main leg and the right or left edge of the image cuts: of the other
     leg often only skin and fat are in the picture."""
     found = np.zeros(main.shape, dtype=bool)
     for index, pieces in enumerate(body_pieces):
         if main[index].any():
             sizes = np.bincount(pieces.ravel())
-            candidates = set(np.unique(pieces[:, [0, -1]])) - set(np.unique(pieces[main[index]])) - {0}
+            candidates = set(np.unique(pieces[:, [0, -1]])) - set(np.unique(pieces[main[index] | bare[index]])) - {0}
             found[index] = np.isin(pieces, [number for number in candidates if sizes[number] >= smallest_pixels])
     return found
 
@@ -200,17 +247,23 @@ def _is_other_leg(piece: NDArray[np.bool_], main: NDArray[np.bool_], body_pieces
     return bool(max(by_air, beside) > 0.5 * together.size)
 
 
-def _spread(numbers: NDArray[np.uint8], domain: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Grow the numbered regions step by step through `domain` until they meet; a tie goes to the first."""
+def _spread(
+    numbers: NDArray[np.uint8],
+    domain: NDArray[np.bool_],
+    growing: tuple[int, ...],
+    structure: NDArray[np.bool_] | None = None,
+) -> NDArray[np.uint8]:
+    """Grow the regions of these numbers step by step through `domain` until they meet; a tie goes to the first."""
     numbers = numbers.copy()
-    present = [n for n in (1, 2) if (numbers == n).any()]
+    present = [n for n in growing if (numbers == n).any()]
     if len(present) == 1:
-        numbers[ndimage.binary_propagation(numbers > 0, mask=domain)] = present[0]
+        own = numbers == present[0]
+        numbers[ndimage.binary_propagation(own, structure, mask=own | (domain & (numbers == 0)))] = present[0]
         return numbers
     while True:
         free = domain & (numbers == 0)
         grown = 0
-        fronts = [ndimage.binary_dilation(numbers == n) & free for n in present]
+        fronts = [ndimage.binary_dilation(numbers == n, structure) & free for n in present]
         for n, front in zip(present, fronts, strict=True):
             front &= numbers == 0
             numbers[front] = n
@@ -229,7 +282,7 @@ def _in_order_of_columns(numbers: NDArray[np.uint8]) -> NDArray[np.uint8]:
         first, second = first[both], second[both]
     if float(np.nonzero(first)[2].mean()) <= float(np.nonzero(second)[2].mean()):
         return numbers
-    return np.asarray(np.array([0, 2, 1], dtype=np.uint8)[numbers])
+    return np.asarray(np.array([0, 2, 1, _NO_LEG], dtype=np.uint8)[numbers])
 
 
 def _fill_edges(numbers: NDArray[np.uint8], body: NDArray[np.bool_]) -> NDArray[np.uint8]:
@@ -248,12 +301,13 @@ def _unite_by_air(numbers: NDArray[np.uint8], core: NDArray[np.bool_], body: NDA
     """Pieces of a slice that air surrounds and whose muscle is of one leg go to it whole, in place: where legs touch on
     another slice, the number of one could creep along the skin of the other."""
     for number, muscle, inside in zip(numbers, core, body, strict=True):
-        if not (number == 1).any() or not (number == 2).any():
+        present = np.setdiff1d(np.unique(number), [0])
+        if present.size < 2:
             continue
         pieces, n_pieces = ndimage.label(inside)
-        held = np.stack([np.bincount(pieces[muscle & (number == n)], minlength=n_pieces + 1) for n in (1, 2)])
-        total = held.sum(axis=0)
-        for n in (1, 2):
-            owned = (total > 0) & (held[n - 1] >= _OWNER_SHARE * total)
+        held = {n: np.bincount(pieces[muscle & (number == n)], minlength=n_pieces + 1) for n in present}
+        total = np.sum(list(held.values()), axis=0)
+        for n, own in held.items():
+            owned = (total > 0) & (own >= _OWNER_SHARE * total)
             owned[0] = False
             number[owned[pieces]] = n

@@ -110,8 +110,9 @@ def segment_with(
         if evidence.is_thigh:
             classes = without_groups(classes, evidence.beyond)
             legs = find_legs(
-                classes, inside, spacing_mm=geometry.spacing_mm, femur_pairs=evidence.pairs, crotch=evidence.crotch
-            )
+                classes, inside, spacing_mm=geometry.spacing_mm, femur_pairs=evidence.pairs, crotch=evidence.crotch,
+                attenuation_hu=hu,
+            )  # fmt: skip
             classes = refine(classes, hu, legs.numbers, body=inside, spacing_mm=geometry.spacing_mm)
             sides = name_sides(classes, legs, geometry=cropped_geometry(geometry, box))
             labels[region] = paint(classes, legs, sides)
