@@ -3,8 +3,8 @@ on the reference slices of real CT and on slices of phantoms.
 
     python -m training.calibrate_quality --left-out runs/manet-left-out --data ../shared/data --output docs/validation
 
-A drawn slice is answered by the fold of `training.leave_out` that never saw its patient: on what it has learnt a network
-agrees with itself and with the truth. The phantoms are answered by the network that is shipped.
+A drawn slice is answered by the fold of `training.leave_out` that never saw its patient: on what it has learnt, a
+network agrees with itself and with the truth. The phantoms are answered by the network that is shipped.
 """
 
 from __future__ import annotations
