@@ -33,6 +33,7 @@ class Teacher:
 
 ANSWERS = {
     "cache/real/pseudo-6": Teacher("runs/manet-6/best"),
+    "cache/real/pseudo-manet": Teacher("runs/manet/last"),
     "cache/real/pseudo-hold": Teacher("runs/manet-hold/last", without=("STS_016", "STS_021", "STS_039")),
 }
 
