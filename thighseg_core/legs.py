@@ -38,7 +38,6 @@ _WITHOUT_FEMUR_MM = 100.0  # above the last slice on which legs are apart, a leg
 # adductors end some 60 mm above the lesser trochanter, to which the shaft reaches 40 mm above that slice
 
 _ALL_NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)
-_IN_PLANE = ndimage.generate_binary_structure(2, 1)[None]
 _LEGS = (1, 2)
 _NO_LEG = 3  # what is bare: keeps the legs out, takes its own skin, has no number in the end
 
@@ -131,7 +130,7 @@ def _coarse_legs(
     for domain in (inner | femur, core):
         numbers = _spread(numbers, domain | (numbers > 0), _LEGS)
     if fat is not None:  # skin on skin is a line between the fat of one leg and that of the other
-        numbers = _spread(numbers, core | fat, _LEGS, structure=_IN_PLANE)
+        numbers = _spread(numbers, core | fat, _LEGS, in_plane=True)
     numbers = _spread(numbers, core | under_skin, _LEGS)
     numbers = _spread(numbers, body | (numbers > 0), (*_LEGS, _NO_LEG))
     with_femur = set(np.unique(numbers[:n_apart][femur[:n_apart]]).tolist()) & set(_LEGS)
@@ -248,28 +247,21 @@ def _is_other_leg(piece: NDArray[np.bool_], main: NDArray[np.bool_], body_pieces
 
 
 def _spread(
-    numbers: NDArray[np.uint8],
-    domain: NDArray[np.bool_],
-    growing: tuple[int, ...],
-    structure: NDArray[np.bool_] | None = None,
+    numbers: NDArray[np.uint8], domain: NDArray[np.bool_], growing: tuple[int, ...], *, in_plane: bool = False
 ) -> NDArray[np.uint8]:
     """Grow the regions of these numbers step by step through `domain` until they meet; a tie goes to the first."""
-    numbers = numbers.copy()
-    present = [n for n in growing if (numbers == n).any()]
-    if len(present) == 1:
-        own = numbers == present[0]
-        numbers[ndimage.binary_propagation(own, structure, mask=own | (domain & (numbers == 0)))] = present[0]
-        return numbers
-    while True:
-        free = domain & (numbers == 0)
-        grown = 0
-        fronts = [ndimage.binary_dilation(numbers == n, structure) & free for n in present]
-        for n, front in zip(present, fronts, strict=True):
-            front &= numbers == 0
-            numbers[front] = n
-            grown += int(front.sum())
-        if grown == 0:
-            return numbers
+    padded = np.pad(numbers, 1)
+    flat, free = padded.ravel(), np.pad(domain & (numbers == 0), 1).ravel()
+    steps = [padded.strides[axis] for axis in ((1, 2) if in_plane else (0, 1, 2))]
+    around = np.array([*steps, *(-step for step in steps)])
+    fronts = {n: np.flatnonzero(flat == n) for n in growing}
+    while any(front.size for front in fronts.values()):
+        for n, front in fronts.items():
+            reached = (front[:, None] + around).ravel()
+            reached = np.unique(reached[free[reached]])
+            flat[reached], free[reached] = n, False
+            fronts[n] = reached
+    return padded[1:-1, 1:-1, 1:-1]
 
 
 def _in_order_of_columns(numbers: NDArray[np.uint8]) -> NDArray[np.uint8]:
