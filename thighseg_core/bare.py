@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from thighseg_core.planes import dilated, near
+
 _FACING_MM = 12.0  # the stretch of skin that a piece lies under
 _BARE_MM = 4.0  # skin is 1 to 2 mm thick; with the thinnest fat over muscle it is more than this
 _BARE_SHARE = 0.5  # of that stretch
@@ -35,19 +37,19 @@ def bare_pieces(
     found = np.zeros(muscle.shape, dtype=bool)
     if apart.sum() * voxel_cm3 < _SMALLEST_CM3:
         return found
+    in_plane_mm = spacing_mm[1:]
     smallest = _SMALLEST_CM2 * 100 / (spacing_mm[1] * spacing_mm[2])
     for index, plane in enumerate(muscle):
-        thick = ndimage.distance_transform_edt(np.pad(plane, 1, mode="edge"), sampling=spacing_mm[1:])[1:-1, 1:-1]
         for rim_mm in _BRIDGES_MM:
-            pieces, n_pieces = ndimage.label(thick > rim_mm)
+            pieces, n_pieces = ndimage.label(~near(~plane, rim_mm, in_plane_mm))
             sizes = np.bincount(pieces.ravel(), minlength=n_pieces + 1)
             sizes[0] = 0
             no_piece = {0, int(sizes.argmax()), *np.unique(pieces[femur[index]]).tolist()}
             for number in set(np.flatnonzero(sizes >= smallest).tolist()) - no_piece:
                 piece = pieces == number
                 if rim_mm:
-                    piece = plane & (ndimage.distance_transform_edt(~piece, sampling=spacing_mm[1:]) <= 1.2 * rim_mm)
-                if _is_bare(piece, body[index], spacing_mm[1:]):
+                    piece = plane & near(piece, 1.2 * rim_mm, in_plane_mm)
+                if _is_bare(piece, body[index], in_plane_mm):
                     found[index] |= piece
     pieces, n_pieces = ndimage.label(found, structure=_ALL_NEIGHBOURS)
     proven = np.bincount(pieces[apart & found], minlength=n_pieces + 1) * voxel_cm3 >= _SMALLEST_CM3
@@ -83,7 +85,9 @@ def _is_bare(piece: NDArray[np.bool_], body: NDArray[np.bool_], spacing_mm: tupl
     box = tuple(slice(max(0, at.start - by), at.stop + by) for at, by in zip((rows, columns), margin, strict=True))
     own, tissue = piece[box], body[box]
     parts, _ = ndimage.label(tissue)
-    tissue = np.isin(parts, np.setdiff1d(parts[own], [0]))
-    skin = tissue & ndimage.binary_dilation(~tissue)
-    depth_mm = ndimage.distance_transform_edt(~own, sampling=spacing_mm)[skin]
-    return bool((depth_mm <= _BARE_MM).sum() > _BARE_SHARE * (depth_mm <= _FACING_MM).sum())
+    holding = np.bincount(parts[own], minlength=int(parts.max()) + 1) > 0
+    holding[0] = False
+    tissue = holding[parts]
+    skin = tissue & dilated(~tissue)
+    bare, facing = (int(np.count_nonzero(skin & near(own, far_mm, spacing_mm))) for far_mm in (_BARE_MM, _FACING_MM))
+    return bare > _BARE_SHARE * facing
