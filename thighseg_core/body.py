@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from thighseg_core.planes import dilated, eroded
+
 BODY_HU = -300  # our convention: between fat (-190) and air (-1000)
 _COARSE_MM = 3.0  # the body is found on pixels of about this size
 _THIN_MM = 9.0  # what is thinner (table tops, sheets, lines) is not body
@@ -39,9 +41,9 @@ def body_mask(attenuation_hu: NDArray[Any], spacing_mm: tuple[float, float, floa
     mask = np.empty(attenuation_hu.shape, dtype=bool)
     for index, plane in enumerate(near):
         filled = ndimage.binary_fill_holes(plane)
-        grown = ndimage.binary_dilation(filled).repeat(strides[0], 0).repeat(strides[1], 1)[:rows, :columns]
+        grown = dilated(filled).repeat(strides[0], 0).repeat(strides[1], 1)[:rows, :columns]
         inner = filled.repeat(strides[0], 0).repeat(strides[1], 1)[:rows, :columns]
-        inner = ndimage.binary_erosion(inner, iterations=max(strides) + 1, border_value=1)
+        inner = eroded(inner, steps=max(strides) + 1)
         mask[index] = inner | (grown & (attenuation_hu[index] > BODY_HU))
     return mask
 
@@ -63,8 +65,8 @@ def _block_mean(plane: NDArray[Any], strides: tuple[int, int]) -> NDArray[np.flo
     """Mean over blocks of pixels; the last block of a row or column repeats the edge."""
     pad = [(0, -n % step) for n, step in zip(plane.shape, strides, strict=True)]
     padded = np.pad(np.maximum(plane, -1024).astype(np.float32), pad, mode="edge")
-    blocks = padded.reshape(padded.shape[0] // strides[0], strides[0], padded.shape[1] // strides[1], strides[1])
-    return np.asarray(blocks.mean(axis=(1, 3)), dtype=np.float32)
+    total = sum(padded[i :: strides[0], j :: strides[1]] for i in range(strides[0]) for j in range(strides[1]))
+    return np.asarray(total / np.float32(strides[0] * strides[1]), dtype=np.float32)
 
 
 def _disk(radius_mm: float, spacing_mm: tuple[float, float]) -> NDArray[np.bool_]:

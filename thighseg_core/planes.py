@@ -22,7 +22,7 @@ def dilated(mask: Mask, *, steps: int = 1, within: Mask | None = None) -> Mask:
     for _ in range(steps):
         before = grown.copy()
         for axis in range(mask.ndim):
-            to, by = np.moveaxis(grown, axis, 0), np.moveaxis(before, axis, 0)
+            to, by = grown.swapaxes(0, axis), before.swapaxes(0, axis)
             to[1:] |= by[:-1]
             to[:-1] |= by[1:]
         if within is not None:
