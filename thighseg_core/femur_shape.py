@@ -24,7 +24,6 @@ _HEAD_MISFIT = 0.12  # root mean square of the areas' misfit, as a share of the 
 _CONDYLES_MM = 50.0  # least width across the condyles
 _LOWER_END_MM = 35.0  # of the lower end in which that width is looked for
 _END_SHARE = 0.75  # of the largest section there: the lowest section is smaller, or the label stops inside the condyles
-_TAPER = 1.25  # power by which sections of the condyles grow from their end: 1 for a ball, 2 for a cone
 _CENTRE_MM = 22.0  # of the lower end whose centre stands for that of the condyles
 _SMALLEST_PIECE_CM3 = 3.0
 Box = tuple[slice, slice, slice]
@@ -112,7 +111,7 @@ def femur_shape(
     planes = {k: mask[k - box[0].start] for k in order}
     ends = [int(top_down[0]), int(top_down[-1])]
     head = _head(order, planes, stack, view, at_end=order[0] == ends[0])
-    low = _lower_end(order, planes, area_mm2, width_mm, stack, at_end=order[-1] == ends[1])
+    low = _lower_end(order, area_mm2, width_mm, stack, at_end=order[-1] == ends[1])
     head_mm = None
     if not isinstance(head, str):
         above_neck = head[0] + 0.35 * head[1]
@@ -228,7 +227,6 @@ def _ball(t: NDArray[np.float64], area_mm2: NDArray[np.float64]) -> tuple[float,
 
 def _lower_end(
     order: list[int],
-    planes: dict[int, NDArray[np.bool_]],
     area_mm2: NDArray[np.float64],
     width_mm: NDArray[np.float64],
     stack: SliceStack,
@@ -237,8 +235,8 @@ def _lower_end(
 ) -> float | str:
     """Position of the distal end of the condyles, or why it is not seen.
 
-    Below the lowest slice a condyle goes on by a part of a slice. Sections of a tapering end grow with a power of the
-    distance from it, so the two lowest areas tell which part; an end that is flat ends half a slice below.
+    Below the middle of the lowest slice a condyle goes on by up to a slice: half of one is taken. The areas of the
+    lowest sections tell no better where within it (on phantoms, whose two condyles end at different heights).
     """
     if at_end:
         return "the femur reaches the caudal end of the scan"
@@ -248,8 +246,4 @@ def _lower_end(
         return "the lower end of what is labelled femur is not as wide as its condyles"
     if area_mm2[order[-1]] > _END_SHARE * area_mm2[near].max():
         return "what is labelled femur stops within the condyles"
-    last, before = order[-1], order[-2]
-    above = float(_overlapping(planes[before], planes[last]).sum()) * (area_mm2[last] / max(planes[last].sum(), 1))
-    share = area_mm2[last] / above if above > 0 else 1.0
-    part = share ** (1 / _TAPER)
-    return lowest - stack.slice_mm * (min(part / (1 - part), 0.75) if share <= 0.5 else 0.5)
+    return lowest - stack.slice_mm / 2

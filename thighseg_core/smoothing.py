@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 WINDOW_MM = 2.0  # our convention: radius; some grains of a soft-tissue kernel, thinner than most muscles
 _MOST_HU = 60.0  # our convention: less than half of what fat and muscle differ by, so that the two never mix
 _EXPLAINED = 2 * 2**0.5  # twice the standard deviation of the difference of two noisy pixels
+_TIE = 1e-3  # less than the distance of any other mean of so few whole numbers from halfway
 _SPAN_HU = (-4096, 8191)  # beyond lies no tissue; bounds the differences
 
 
@@ -48,7 +49,10 @@ def smoothed(
     averaged = kind > 0
     averaged &= count > 1
     out = plane_hu.copy()
-    out[box][averaged] = np.rint(total[averaged] / count[averaged]).astype(np.int16)
+    mean, before = total[averaged] / count[averaged], hu[averaged]
+    # A mean halfway between two whole numbers goes to the one nearer the pixel's own value: always to the even one
+    # would move voxels over a range's limit one way.
+    out[box][averaged] = np.rint(mean + _TIE * np.sign(before - mean)).astype(np.int16)
     return out
 
 
