@@ -29,7 +29,11 @@ _STYLE = """
 button[data-variant][data-selected="true"] p, [data-testid="stTab"][data-selected="true"] p {
   color: light-dark(#4653B8, #A9B2FF);
 }
-@media (max-width: 640px) { .stMainBlockContainer { padding-left: 1rem; padding-right: 1rem; } }
+@media (max-width: 640px) {
+  .stMainBlockContainer { padding-left: 1rem; padding-right: 1rem; }
+  [data-testid="stTable"] :is(th, td) { font-size: 0.8rem; }  /* wider ones move sideways under the finger */
+  [data-testid="stTable"] td { overflow-wrap: anywhere; }
+}
 </style>
 """
 
