@@ -97,12 +97,3 @@ def test_where_skins_touch_the_fat_of_each_leg_is_its_own_however_thick():
     numbers = _numbers(classes, attenuation_hu=attenuation_hu)
     assert (numbers[leg & (classes == FAT)] == 2).mean() > 0.98
     assert (numbers[other] == 1).mean() > 0.98
-
-
-def test_a_leg_without_a_femur_ends_100_mm_above_the_slice_where_legs_part():
-    classes, _ = _scan(strip_from=0, strip_to=0)
-    numbers = find_legs(classes, classes > 0, spacing_mm=(20.0, 1.0, 1.0), crotch=3).numbers
-    other = _disk(OTHER, 43.0)
-    assert (numbers[:9, other] == 1).all()  # slices 0 to 3, and 100 mm more
-    assert not numbers[9:, other].any()
-    assert (numbers[:, _disk(LEG, 43.0)] == 2).all()

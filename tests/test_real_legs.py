@@ -107,6 +107,39 @@ def test_two_real_legs_side_by_side_get_no_wrong_and_no_mixed_side(
         assert wrong.sum() <= 0.001 * other.sum(), f"{wrong.sum()} voxels of the other leg have the side {side}"
 
 
+def _fatless_muscle_and_mixed(hu: np.ndarray, labels: np.ndarray) -> tuple[int, int]:
+    """Voxels of muscle groups on parts of a slice that air surrounds and that hold less than a tenth of fat (scrotum,
+    penis; every leg holds more), and voxels of the rarer side on parts that hold both sides."""
+    values = {side: [label_value(name, side) for name in GROUPS] for side in ("left", "right")}
+    fatless = mixed = 0
+    for plane, named in zip(hu, labels, strict=True):
+        parts, n_parts = ndimage.label(plane > -300)
+        n_left, n_right = (
+            np.bincount(parts[np.isin(named, values[side])], minlength=n_parts + 1)[1:] for side in ("left", "right")
+        )
+        size = np.bincount(parts.ravel(), minlength=n_parts + 1)[1:]
+        fat = np.bincount(parts[(plane > -190) & (plane < -30)], minlength=n_parts + 1)[1:]
+        fatless += int((n_left + n_right)[fat < 0.1 * size].sum())
+        mixed += int(np.minimum(n_left, n_right).sum())
+    return fatless, mixed
+
+
+@pytest.mark.parametrize(
+    ("patient", "first"), [("STS_001", 18), ("STS_009", 50), ("STS_014", 22)], ids=["STS_001", "STS_009", "STS_014"]
+)
+def test_genitals_between_real_legs_are_of_no_leg_and_mix_no_sides(patient: str, first: int) -> None:
+    source = load_series(find_series(SERIES / patient / "CT", work_dir=SERIES).series[0])
+    hu = _read(patient)[0]
+    hu = np.ascontiguousarray(hu[first : first + 14])  # the last ones show genitals beside the legs
+    axes = canonical_axes(source.geometry)
+    affine = canonical_geometry(source.geometry, axes).affine.copy()
+    volume = CTVolume(hu, Geometry(hu.shape, affine), source.info)
+    result = segment_with(volume, load_checkpoint(DEFAULT_MODEL, device="cpu"), device="cpu")
+    fatless, mixed = _fatless_muscle_and_mixed(hu, result.label_map.labels)
+    assert fatless <= 100  # of some 10,000 voxels of genitals
+    assert mixed == 0
+
+
 @pytest.mark.parametrize("patient", ["STS_005", "STS_010", "STS_018", "STS_037"])
 def test_arm_calf_buttock_and_chest_are_flagged_and_get_less_than_2_cm3_of_muscle(patient: str) -> None:
     volume = load_series(find_series(SERIES / patient / "CT", work_dir=SERIES).series[0])

@@ -33,10 +33,6 @@ _PAIRS_SHARE = 0.2  # two shafts on so many of the slices make two legs
 _LOWEST_MM = 40.0  # without any: two predicted femurs on most of the lowest slices that show one; higher up
 _LOWEST_SHARE = 0.6  # a hip bone may have been taken for a second femur
 
-
-_WITHOUT_FEMUR_MM = 100.0  # above the last slice on which legs are apart, a leg without a femur in view has ended:
-# adductors end some 60 mm above the lesser trochanter, to which the shaft reaches 40 mm above that slice
-
 _ALL_NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)
 _LEGS = (1, 2)
 _NO_LEG = 3  # what is bare: keeps the legs out, takes its own skin, has no number in the end
@@ -133,10 +129,6 @@ def _coarse_legs(
         numbers = _spread(numbers, core | fat, _LEGS, in_plane=True)
     numbers = _spread(numbers, core | under_skin, _LEGS)
     numbers = _spread(numbers, body | (numbers > 0), (*_LEGS, _NO_LEG))
-    with_femur = set(np.unique(numbers[:n_apart][femur[:n_apart]]).tolist()) & set(_LEGS)
-    end = n_apart + round(_WITHOUT_FEMUR_MM / spacing_mm[0])
-    if len(with_femur) == 1:
-        numbers[end:][np.isin(numbers[end:], [leg for leg in _LEGS if leg not in with_femur])] = 0
     return _in_order_of_columns(numbers)
 
 
