@@ -8,16 +8,20 @@ import torch
 from leg_phantom import PAIR, Leg, grid, scan, truth
 
 from thighseg_core.errors import ModelError
+from thighseg_core.labels import CLASS_INDEX
 from thighseg_core.level_estimate import estimate_levels, fit_line, slice_answers
 from thighseg_core.level_network import (
+    LEVEL_CLASSES,
     LEVEL_FOLDER,
     LEVEL_WEIGHTS,
     LevelNetwork,
+    level_input,
     load_level_network,
     save_level_network,
 )
 from training.compact import load_shipped
-from training.level_training import LevelConfig, errors, level_batch, read_level_config
+from training.level_slices import Disturbance, disturbed, draw_slices
+from training.level_training import LevelConfig, errors, read_level_config, validation_batch
 from training.synthesis import Atlas
 
 PLACE_MM = np.arange(60) * 4.0  # 236 mm
@@ -83,7 +87,7 @@ def test_each_side_gets_its_own_answers_and_slices_without_a_leg_none() -> None:
         assert np.isnan(own[:4]).all()
         assert np.isfinite(own[4:]).all()
         assert (width[4:] > 0).all()
-    # the legs are mirror images of each other, and the network has no side
+    # the legs are mirror images of each other, and the network sees left legs only
     assert answers["left"][0][4:] == pytest.approx(answers["right"][0][4:], abs=0.02)
 
 
@@ -92,7 +96,7 @@ def test_the_shipped_network_is_small_and_knows_synthetic_slices() -> None:
     network, card = load_level_network()
     config = read_level_config(Path(__file__).parents[1] / "training" / "level.toml")
     atlas = Atlas(load_shipped())
-    images, level = level_batch(atlas, config, n=96, generator=torch.Generator().manual_seed(77))
+    images, level = validation_batch(atlas, config, n=96, seed=77)
     claimed = card["validation"]["synthetic"]["error_share_of_femur"]["mean_absolute"]
     assert errors(network, images, level)["mean_absolute"] < max(0.1, 1.5 * claimed)
 
@@ -106,12 +110,35 @@ def test_another_file_than_the_card_describes_is_refused(tmp_path: Path) -> None
         load_level_network(tmp_path / "nowhere")
 
 
-def test_masses_cover_a_part_of_the_slices() -> None:
+def _slices(n: int = 8):
+    config = LevelConfig()
+    generator = torch.Generator().manual_seed(5)
     atlas = Atlas(load_shipped()[:1])
-    plain, covered = (
-        level_batch(atlas, LevelConfig(mass=share), n=8, generator=torch.Generator().manual_seed(5))[0]
-        for share in (0.0, 1.0)
-    )
-    changed = ((plain - covered).abs() > 0.02).float().mean(dim=(1, 2, 3))
-    assert (changed > 0).sum() >= 6
-    assert float(changed.max()) < 0.6
+    return draw_slices(atlas, n=n, anatomy=config.anatomy, rendering=config.render, generator=generator)
+
+
+def test_every_slice_is_of_a_left_leg_in_the_middle_of_the_picture() -> None:
+    slices = _slices()
+    assert slices.image.shape == slices.classes.shape == (len(slices), 64, 64)
+    for classes in slices.classes:
+        rows, columns = torch.isin(classes, torch.tensor([CLASS_INDEX[name] for name in LEVEL_CLASSES])).nonzero().T
+        assert float(rows.float().mean()) == pytest.approx(31.5, abs=3)  # the legs beyond the cut square count not
+        assert float(columns.float().mean()) == pytest.approx(31.5, abs=3)
+
+
+def test_a_mass_pushes_tissue_outwards_without_changing_its_area_beyond() -> None:
+    slices = _slices()
+    still = Disturbance(shift_mm=0, turn_deg=0, stretch=0, mass=0, mistaken=0, blind=0)
+    pushing = Disturbance(shift_mm=0, turn_deg=0, stretch=0, mass=1, mass_seed=(0.15, 0.15), mistaken=0, blind=0)
+    plain, pushed = (disturbed(slices, how=how, generator=torch.Generator().manual_seed(3)) for how in (still, pushing))
+    assert (plain[:, 0] - pushed[:, 0]).abs().mean(dim=(1, 2)).min() > 0.002  # every slice has got a mass
+    leg = [float(each[:, -1].sum()) for each in (plain, pushed)]
+    assert leg[1] > 0.9 * leg[0]  # nothing is eaten but the small seed; the skin bulges out
+    undisturbed = level_input(slices.image.float()[:, None], slices.classes)
+    assert (plain - undisturbed).abs().max() < 1e-3
+
+
+def test_a_right_leg_is_shown_to_the_network_as_a_left_one() -> None:
+    geometry = grid()
+    answers = slice_answers(scan(geometry, PAIR), truth(geometry, PAIR))
+    assert answers["left"][0] == pytest.approx(answers["right"][0], abs=0.02)

@@ -16,10 +16,17 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from thighseg_core.labels import SIDES, LabelMap, label_value
-from thighseg_core.level_network import LEVEL_FOLDER, LEVEL_PIXELS, LEVEL_PREPROCESSING, load_level_network
+from thighseg_core.labels import CLASSES, SIDES, LabelMap, label_value
+from thighseg_core.level_network import (
+    LEVEL_CLASSES,
+    LEVEL_FOLDER,
+    LEVEL_PIXELS,
+    LEVEL_PREPROCESSING,
+    level_input,
+    load_level_network,
+)
 from thighseg_core.levels import SliceLevels
-from thighseg_core.preprocess import AIR_HU, canonical_axes, canonical_geometry, normalise
+from thighseg_core.preprocess import AIR_HU, canonical_axes, canonical_geometry
 from thighseg_core.volume import CTVolume
 
 _STEP_MM = 1.0  # pixels are averaged from samples this far apart
@@ -31,7 +38,6 @@ _LENGTHS_MM = np.arange(340.0, 560.0, 2.0)
 _SLICES_ALIKE_MM = 60.0  # slices closer than this err alike, so they count as one
 _FEWEST_SLICES = 3
 _WORST_ERROR = 0.10  # of the femur: when the middle slice errs more, nothing is said
-_OF_LEG = ("extensor", "flexor", "adductor", "sartorius", "other_muscle", "femur")
 
 
 @dataclass(frozen=True)
@@ -81,23 +87,32 @@ def slice_answers(
     smallest = _SMALLEST_LEG_CM2 * 100 / (spacing_mm[1] * spacing_mm[2])
     out = {}
     for side in SIDES:
-        leg = np.isin(labels, [label_value(name, side) for name in _OF_LEG])
+        table = np.zeros(256, dtype=np.uint8)  # sided labels -> classes of this leg
+        for index, name in enumerate(CLASSES):
+            if name not in ("background", "other_bone"):
+                table[label_value(name, side)] = index
+        leg = np.isin(labels, [label_value(name, side) for name in LEVEL_CLASSES])
         chosen = np.flatnonzero(leg.sum(axis=(1, 2)) >= smallest)
         own = np.full(len(leg), np.nan)
         width = np.full(len(leg), np.nan)
         for start in range(0, len(chosen), _BATCH):
             part = chosen[start : start + _BATCH]
-            images = torch.cat([_crop(attenuation_hu[k], leg[k], spacing_mm[1:]) for k in part])
-            with torch.inference_mode():  # the leg has no side: the mean of picture and mirror image
-                answer = (network(images) + network(images.flip(-1))) / 2
+            crops = [_crop(attenuation_hu[k], table[labels[k]], leg[k], spacing_mm[1:]) for k in part]
+            hu, classes = (torch.cat(each) for each in zip(*crops, strict=True))
+            if side == "right":  # the network knows left legs
+                hu, classes = hu.flip(-1), classes.flip(-1)
+            with torch.inference_mode():
+                answer = network(level_input(hu, classes))
             own[part], width[part] = answer[:, 0].numpy(), answer[:, 1].exp().numpy()
         if len(chosen):
             out[side] = (own, width)
     return out
 
 
-def _crop(hu: NDArray[Any], leg: NDArray[np.bool_], spacing_mm: tuple[float, ...]) -> torch.Tensor:
-    """(1, 1, 64, 64) normalised image around the middle of the leg."""
+def _crop(
+    hu: NDArray[Any], classes: NDArray[np.uint8], leg: NDArray[np.bool_], spacing_mm: tuple[float, ...]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(1, 1, 64, 64) HU and (1, 64, 64) classes around the middle of the leg."""
     finer = round(LEVEL_PREPROCESSING.spacing_mm / _STEP_MM)
     n = LEVEL_PIXELS * finer
     along_mm = (torch.arange(n) - (n - 1) / 2) * _STEP_MM
@@ -110,7 +125,11 @@ def _crop(hu: NDArray[Any], leg: NDArray[np.bool_], spacing_mm: tuple[float, ...
     image = torch.from_numpy(np.maximum(hu, AIR_HU).astype(np.float32))[None, None] - AIR_HU
     grid = torch.stack([columns, rows], dim=-1)[None]
     fine = F.grid_sample(image, grid, mode="bilinear", align_corners=False) + AIR_HU
-    return torch.from_numpy(normalise(F.avg_pool2d(fine, finer).numpy(), LEVEL_PREPROCESSING))
+    middle = finer // 2
+    coarse_grid = grid[:, middle::finer, middle::finer]
+    named = torch.from_numpy(classes.astype(np.float32))[None, None]
+    nearest = F.grid_sample(named, coarse_grid, mode="nearest", align_corners=False)[:, 0]
+    return F.avg_pool2d(fine, finer), nearest.round().to(torch.uint8)
 
 
 def fit_line(

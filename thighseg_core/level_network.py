@@ -1,8 +1,8 @@
 """A small network that tells from one slice of one leg how far along the femur it lies, and its file on disk.
 
-Contract: (B, 1, 64, 64) normalised attenuation at 3 mm pixels, the leg in the middle -> (B, 2): level (0 at the top of
-the femoral head, 1 at the distal end of the condyles, beyond them above the hip and below the knee) and the logarithm
-of its expected absolute error. Trained by `training.level_training` on synthetic slices only.
+Contract: (B, LEVEL_CHANNELS, 64, 64) at 3 mm pixels, a left leg in the middle (`level_input`) -> (B, 2): level (0 at
+the top of the femoral head, 1 at the distal end of the condyles, beyond them above the hip and below the knee) and the
+logarithm of its expected absolute error. Trained by `training.level_training` on synthetic slices only.
 """
 
 from __future__ import annotations
@@ -18,13 +18,26 @@ from torch import Tensor, nn
 
 from thighseg_core.checkpoint import WEIGHTS_FOLDER, Preprocessing
 from thighseg_core.errors import ModelError
+from thighseg_core.labels import CLASS_INDEX
+from thighseg_core.preprocess import normalise
 
 LEVEL_FOLDER = WEIGHTS_FOLDER / "level"
 LEVEL_WEIGHTS = "level.safetensors"
 LEVEL_CARD = "level.json"
 LEVEL_PIXELS = 64
+LEVEL_CLASSES = ("extensor", "flexor", "adductor", "sartorius", "other_muscle", "femur")
 LEVEL_PREPROCESSING = Preprocessing(spacing_mm=3.0, clip_hu=(-200.0, 300.0))
-_WIDTHS = (16, 32, 48, 64, 96)
+LEVEL_CHANNELS = 1 + len(LEVEL_CLASSES) + 1  # the image, each class of the leg, and all that belongs to the leg
+_WIDTHS = (24, 40, 64, 96, 112)
+
+
+def level_input(attenuation_hu: Tensor, classes: Tensor) -> Tensor:
+    """(n, LEVEL_CHANNELS, 64, 64) from (n, 1, 64, 64) HU and (n, 64, 64) classes that are 0 wherever no tissue of the
+    one leg is: the normalised image, each class of `LEVEL_CLASSES`, and all that belongs to the leg."""
+    image = torch.from_numpy(normalise(attenuation_hu.numpy(), LEVEL_PREPROCESSING))
+    asked = torch.tensor([CLASS_INDEX[name] for name in LEVEL_CLASSES])
+    each = (classes[:, None] == asked[None, :, None, None]).float()
+    return torch.cat([image, each, (classes > 0).float()[:, None]], dim=1)
 
 
 class LevelNetwork(nn.Module):
@@ -33,7 +46,7 @@ class LevelNetwork(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        before = 1
+        before = LEVEL_CHANNELS
         for width in _WIDTHS:
             for stride, inner in ((2, before), (1, width)):
                 layers += [nn.Conv2d(inner, width, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(width)]

@@ -19,23 +19,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from thighseg_core.level_network import (
-    LEVEL_FOLDER,
-    LEVEL_PIXELS,
-    LEVEL_PREPROCESSING,
-    LevelNetwork,
-    load_level_network,
-    save_level_network,
-)  # fmt: skip
+from thighseg_core.level_network import LEVEL_FOLDER, LevelNetwork, load_level_network, save_level_network
 from thighseg_core.manifest import git_commit, utc_now
-from thighseg_core.preprocess import normalise
 from training.atlas import AtlasLeg
 from training.config import build
-from training.randomness import Draw
-from training.rendering import RenderRange, render
-from training.synthesis import AnatomyRange, Atlas, anatomy
+from training.level_slices import Disturbance, LevelSlices, disturbed, draw_slices
+from training.rendering import RenderRange
+from training.synthesis import AnatomyRange, Atlas
 
-LEVELS = (-0.03, 1.3)
 VALIDATION_SEED = 20251123
 
 
@@ -53,8 +44,8 @@ class LevelConfig:
     validation_slices: int = 512
     seed: int = 1
     threads: int = 1
-    mass: float = 0.3  # probability of a mass: an ellipse of soft tissue over whatever is there
-    mass_mm: tuple[float, float] = (15.0, 60.0)  # its half axes
+    pool_slices: int = 12000  # drawn before the first step; each is used several times, every time disturbed anew
+    disturbance: Disturbance = field(default_factory=Disturbance)
     anatomy: AnatomyRange = field(default_factory=AnatomyRange)
     render: RenderRange = field(default_factory=RenderRange)
 
@@ -62,42 +53,11 @@ class LevelConfig:
 def read_level_config(path: Path) -> LevelConfig:
     """The TOML file as a LevelConfig; unknown keys are a ValueError that names them."""
     values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    for key, kind in (("anatomy", AnatomyRange), ("render", RenderRange)):
+    for key, kind in (("anatomy", AnatomyRange), ("render", RenderRange), ("disturbance", Disturbance)):
         if key in values:
             values[key] = build(kind, values[key], where=f"{path} [{key}]")
     config: LevelConfig = build(LevelConfig, values, where=str(path))
     return config
-
-
-def level_batch(atlas: Atlas, config: LevelConfig, *, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """(n, 1, 64, 64) normalised images and (n,) levels."""
-    draw = Draw(n, generator)
-    leg = torch.randint(0, len(atlas.legs), (n,), generator=generator)
-    level = draw.uniform(*LEVELS)
-    level = torch.minimum(level, torch.tensor([atlas.legs[which].level_limit for which in leg.tolist()]))
-    size, pixel_mm = (LEVEL_PIXELS, LEVEL_PIXELS), LEVEL_PREPROCESSING.spacing_mm
-    subject = anatomy(atlas, leg=leg, level=level, draw=draw, size=size, pixel_mm=pixel_mm, ranges=config.anatomy)
-    attenuation_hu, _ = render(subject, draw=draw, ranges=config.render)
-    attenuation_hu = torch.where(
-        _masses(draw, config) & (attenuation_hu > -300), _mass_hu(draw, size), attenuation_hu
-    )  # fmt: skip
-    return torch.from_numpy(normalise(attenuation_hu.numpy(), LEVEL_PREPROCESSING)), level
-
-
-def _masses(draw: Draw, config: LevelConfig) -> Tensor:
-    """(n, 1, 64, 64) bool: tumours hide or push aside what tells the level; here they only hide it."""
-    along_mm = (torch.arange(LEVEL_PIXELS) - (LEVEL_PIXELS - 1) / 2) * LEVEL_PREPROCESSING.spacing_mm
-    middle_mm, half_mm = draw.uniform(-60.0, 60.0, 2), draw.uniform(*config.mass_mm, 2)
-    down = (along_mm[None, :, None] - middle_mm[:, 0, None, None]) / half_mm[:, 0, None, None]
-    across = (along_mm[None, None, :] - middle_mm[:, 1, None, None]) / half_mm[:, 1, None, None]
-    there = draw.chance(config.mass)[:, None, None]
-    return ((down**2 + across**2 < 1) & there)[:, None]
-
-
-def _mass_hu(draw: Draw, size: tuple[int, int]) -> Tensor:
-    """(n, 1, *size) attenuation between water and muscle, with noise."""
-    level_hu, noise_hu = draw.uniform(5.0, 60.0), draw.uniform(2.0, 15.0)
-    return level_hu[:, None, None, None] + draw.noise(size) * noise_hu[:, None, None, None]
 
 
 def loss_of(answer: Tensor, level: Tensor) -> Tensor:
@@ -121,15 +81,35 @@ def errors(network: nn.Module, images: Tensor, level: Tensor) -> dict[str, float
     }
 
 
+def validation_batch(
+    atlas: Atlas, config: LevelConfig, *, n: int, seed: int = VALIDATION_SEED
+) -> tuple[Tensor, Tensor]:
+    """Inputs of the network, disturbed as in training, and levels of about n slices that no training sees."""
+    generator = torch.Generator().manual_seed(seed)
+    slices = draw_slices(atlas, n=n, anatomy=config.anatomy, rendering=config.render, generator=generator)
+    return disturbed(slices, how=config.disturbance, generator=generator), slices.level
+
+
+def _pool(atlas: Atlas, config: LevelConfig, path: Path) -> LevelSlices:
+    """The slices to learn from, drawn unless an earlier run left them at `path`."""
+    if path.is_file():
+        return LevelSlices.load(path)
+    generator = torch.Generator().manual_seed(config.seed)
+    pool = draw_slices(
+        atlas, n=config.pool_slices, anatomy=config.anatomy, rendering=config.render, generator=generator
+    )
+    pool.save(path)
+    return pool
+
+
 def train_level(config: LevelConfig, *, atlas: Atlas, run: Path) -> LevelNetwork:
     """The loop; the averaged weights of the last step are kept."""
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     run.mkdir(parents=True, exist_ok=True)
     generator = torch.Generator().manual_seed(config.seed)
-    images, levels = level_batch(
-        atlas, config, n=config.validation_slices, generator=torch.Generator().manual_seed(VALIDATION_SEED)
-    )
+    images, levels = validation_batch(atlas, config, n=config.validation_slices)
+    pool = _pool(atlas, config, run / "pool.npz")
     network = LevelNetwork()
     if config.start_from:
         network.load_state_dict(load_level_network(Path(config.start_from))[0].state_dict())
@@ -139,8 +119,9 @@ def train_level(config: LevelConfig, *, atlas: Atlas, run: Path) -> LevelNetwork
     began = time.monotonic()
     for step in range(1, config.steps + 1):
         network.train()
-        batch, truth = level_batch(atlas, config, n=config.batch_size, generator=generator)
-        loss = loss_of(network(batch), truth)
+        chosen = torch.randint(0, len(pool), (config.batch_size,), generator=generator)
+        batch = disturbed(pool.at(chosen), how=config.disturbance, generator=generator)
+        loss = loss_of(network(batch), pool.level[chosen])
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -166,11 +147,12 @@ def train_level(config: LevelConfig, *, atlas: Atlas, run: Path) -> LevelNetwork
 def _card(config: LevelConfig, atlas: Atlas, step: int, seconds: int, scores: dict[str, float]) -> dict[str, Any]:
     return {
         "network": "level",
-        "version": "1",
+        "version": "2",
         "answers": "level along the femur (0 top of the head, 1 distal end of the condyles), log of its absolute error",
         "training": {
             "data": "synthetic CT only, from the Visible Human lower-limb surfaces (Andreassen et al. 2022, CC BY 4.0)",
             "atlas_legs": [leg.name for leg in atlas.legs],
+            "slices": config.pool_slices,
             "images": step * config.batch_size,
             "started_from": config.start_from,
             "seconds": seconds,
