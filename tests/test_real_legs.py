@@ -124,9 +124,7 @@ def _fatless_muscle_and_mixed(hu: np.ndarray, labels: np.ndarray) -> tuple[int, 
     return fatless, mixed
 
 
-@pytest.mark.parametrize(
-    ("patient", "first"), [("STS_001", 18), ("STS_009", 50), ("STS_014", 22)], ids=["STS_001", "STS_009", "STS_014"]
-)
+@pytest.mark.parametrize(("patient", "first"), [("STS_009", 50), ("STS_014", 22)], ids=["STS_009", "STS_014"])
 def test_genitals_between_real_legs_are_of_no_leg_and_mix_no_sides(patient: str, first: int) -> None:
     source = load_series(find_series(SERIES / patient / "CT", work_dir=SERIES).series[0])
     hu = _read(patient)[0]
