@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import phantom_study
-from sqlalchemy import select
+from sqlalchemy import select, update
 from test_app import database, settings, start, text  # noqa: F401 - fixtures
 
 from db import models
@@ -38,6 +38,20 @@ def test_a_subject_with_one_visit_shows_no_change(settings: Settings, tmp_path: 
     said = text(start("subject"))
     assert "**P02**" in said
     assert "Change of the muscles" not in said
+
+
+def test_a_subject_of_whom_one_leg_was_scanned_is_shown_with_that_leg(
+    settings: Settings, database: Database, tmp_path: Path
+) -> None:
+    phantom_study.fill(settings, tmp_path, phantom_study.TWO_PEOPLE[2:])
+    with database.write() as session:
+        other = update(models.Measurement).where(models.Measurement.side != "left")
+        session.execute(other.values(value=None, status="missing", reason="not in the scan"))
+    app = start("subject")
+    said = text(app)
+    assert "No value" not in said
+    (side,) = [control for control in app.segmented_control if control.label == "Side"]
+    assert (side.options, side.value) == (["left"], "left")
 
 
 def test_an_address_of_nobody_is_answered_in_words(settings: Settings, tmp_path: Path) -> None:

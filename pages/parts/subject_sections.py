@@ -18,6 +18,7 @@ from pages.parts.change_picture import GAINED, LOST, AreaChange
 from pages.parts.cohort_values import extent_title
 from pages.parts.drawing import Drawing
 from pages.parts.figure_card import card
+from pages.parts.measurement_table import side_to_show
 from pages.parts.picture import Look
 from thighseg_core.axial import axial_view
 from thighseg_core.errors import ThighSegError
@@ -60,7 +61,8 @@ def side_by_side(person: Person) -> None:
     shown = [*person.visits[:1], *person.visits[1:][-(_ACROSS - 1) :]]
     if len(shown) < len(person.visits):
         st.caption(f"The first and the last {_ACROSS - 1} of {len(person.visits)} visits; all are in the table.")
-    for column, scan in zip(st.columns(len(shown), gap="small", wrap=True), shown, strict=True):
+    columns = st.columns(max(2, len(shown)), gap="small", wrap=True)  # a single picture need not fill the window
+    for column, scan in zip(columns, shown, strict=False):
         with column.container(border=True):
             _visit(person, scan)
 
@@ -159,9 +161,17 @@ def _area_line(area: AreaChange) -> dict[str, str]:
 def ask_part(person: Person) -> Part:
     """Side and extent, with a warning where the scans' lengths forbid comparing."""
     extents = sorted({row["extent"] for row in person.rows}, key=lambda name: (name != "full", name))
+    valued = {row["side"] for row in person.rows if row["value"] is not None}
+    sides = [side for side in ("both", "left", "right") if side in valued] or ["both"]
+    shown = side_to_show(person.rows)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         side = st.segmented_control(
-            "Side", ["both", "left", "right"], default="both", required=True, bind="query-params", key="side"
+            "Side",
+            sides,
+            default=shown if shown in sides else sides[0],
+            required=True,
+            bind="query-params",
+            key="side",
         )
         extent = st.selectbox(
             "Extent",
