@@ -8,6 +8,7 @@ import pytest
 from tests.boxes import boxes, scan
 from tests.test_quality import AFFINE, SHAPE, raised
 from thighseg_core.census import take_census
+from thighseg_core.comparison import compare_label_maps
 from thighseg_core.geometry import Geometry
 from thighseg_core.histogram import band_volume_cm3
 from thighseg_core.labels import LabelMap, label_value
@@ -102,3 +103,14 @@ def test_a_scan_that_was_smoothed_says_so():
         codes = {flag.code for flag in flags(volume, labels, census=measure_all(volume, labels).census)}
         assert ("noise_smoothed" in codes) is expected
     assert "noise_smoothed" not in raised(*streaked(15.0))  # counted as it is
+
+
+def test_a_comparison_with_a_reader_counts_what_was_measured():
+    volume, labels = streaked(30.0)
+    measured = {(m.region, m.side, m.extent, m.metric): m.value for m in measure_all(volume, labels).measurements}
+    compared = {(v.region, v.side, v.metric): v for v in compare_label_maps(volume, labels, labels).values}
+    for metric in ("lean_volume", "intramuscular_fat_percent", "lean_attenuation"):
+        found = compared["extensor", "left", metric]
+        assert (found.reference_value, found.test_value) == (
+            pytest.approx(measured["extensor", "left", "full", metric]),
+        ) * 2

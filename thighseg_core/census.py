@@ -16,8 +16,8 @@ from thighseg_core.axial import AxialView, axial_view
 from thighseg_core.errors import GeometryMismatchError
 from thighseg_core.labels import LABELS, LabelMap
 from thighseg_core.noise import noise_hu
-from thighseg_core.smoothing import reach_hu, smoothed
-from thighseg_core.tissue import METAL_HU, rounded_hu
+from thighseg_core.smoothing import counted_hu, reach_hu
+from thighseg_core.tissue import METAL_HU
 from thighseg_core.volume import CTVolume
 
 N_LABELS = max(LABELS) + 1
@@ -138,7 +138,7 @@ def _count(
             values = plane[inside].astype(np.int64)
             voxels[index] = np.bincount(values, minlength=N_LABELS)
             voxels[index, 0] = plane.size - values.size
-            hu = _counted_hu(attenuation[index], plane, reach=reach, pixel_mm=pixel_mm)[inside].astype(np.int64)
+            hu = counted_hu(attenuation[index], plane, reach_hu=reach, pixel_mm=pixel_mm)[inside].astype(np.int64)
             codes.append((values + N_LABELS * _inner(plane)[inside]) * N_HU + (hu - HU_MIN))
         together = np.concatenate(codes)
         if not together.size:
@@ -159,17 +159,6 @@ def _count(
         for name, share in shares.items()
     }
     return voxels, total.sum(axis=0), total[1], parts
-
-
-def _counted_hu(
-    plane_hu: NDArray[np.int16] | NDArray[np.float32],
-    labels: NDArray[np.uint8],
-    *,
-    reach: float,
-    pixel_mm: tuple[float, float],
-) -> NDArray[np.int16]:
-    whole = rounded_hu(plane_hu)
-    return smoothed(whole, labels, reach_hu=reach, pixel_mm=pixel_mm) if reach else whole
 
 
 def _alike(n_slices: int, shares: Mapping[str, NDArray[np.float64]]) -> list[tuple[int, int]]:

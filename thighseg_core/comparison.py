@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +13,9 @@ from thighseg_core.axial import axial_view
 from thighseg_core.errors import GeometryMismatchError
 from thighseg_core.labels import OTHER_BONE, SIDES, LabelMap, label_value
 from thighseg_core.metrics import MUSCLE_REGIONS, REGIONS
+from thighseg_core.noise import noise_hu
 from thighseg_core.overlap import overlap
+from thighseg_core.smoothing import counted_hu, reach_hu
 from thighseg_core.surface_distance import surface_distances, surface_distances_by_slice
 from thighseg_core.tissue import DEFAULT_PRESET, HUPreset, Range, rounded_hu
 from thighseg_core.volume import CTVolume
@@ -109,6 +111,8 @@ def compare_label_maps(
     kept = np.flatnonzero(on_slice) if drawn_slices_only else np.arange(len(drawn))
     by_slice = drawn_slices_only and kept.size > 0 and bool(np.ptp(kept) + 1 != kept.size)
     drawn, tested, hu = drawn[kept], tested[kept], hu[kept]
+    reach = reach_hu(noise_hu(volume, test), preset.quiet_hu)
+    counted = [_counted_hu(hu, labels, reach=reach, pixel_mm=view.pixel_mm) for labels in (drawn, tested)]
     drawn_boxes, tested_boxes = (ndimage.find_objects(labels, max_label=OTHER_BONE) for labels in (drawn, tested))
     voxel_cm3 = volume.geometry.voxel_volume_cm3
     found: list[ComparedValue] = []
@@ -121,8 +125,23 @@ def compare_label_maps(
             if ours.any():
                 outside = drawn.size - ours.size
                 found += _overlap_values(region, side, ours, theirs, spacing_mm, outside=outside, by_slice=by_slice)
-                found += _quantities(region, side, hu[box], ours, theirs, voxel_cm3, preset)
+                values = [hu[box][mask] for hu, mask in zip(counted, (ours, theirs), strict=True)]
+                found += _quantities(region, side, values, voxel_cm3, preset)
     return Comparison(tuple(found), n_slices=int(kept.size), by_slice=by_slice)
+
+
+def _counted_hu(
+    hu: NDArray[np.int16] | NDArray[np.float32],
+    labels: NDArray[np.uint8],
+    *,
+    reach: float,
+    pixel_mm: tuple[float, float],
+) -> NDArray[np.int16]:
+    """What is counted of these slices, as in the census."""
+    if not reach:
+        return rounded_hu(hu)
+    planes = zip(hu, labels, strict=True)
+    return np.array([counted_hu(plane, drawn, reach_hu=reach, pixel_mm=pixel_mm) for plane, drawn in planes])
 
 
 def _regions(drawn: NDArray[np.uint8], asked: Iterable[str] | None) -> list[str]:
@@ -184,13 +203,11 @@ def _overlap_values(
 def _quantities(
     region: str,
     side: str,
-    hu: NDArray[np.int16] | NDArray[np.float32],
-    ours: NDArray[np.bool_],
-    theirs: NDArray[np.bool_],
+    values_hu: Sequence[NDArray[np.int16]],
     voxel_cm3: float,
     preset: HUPreset,
 ) -> list[ComparedValue]:
-    first, second = (_measured(rounded_hu(hu[mask]), voxel_cm3, preset) for mask in (ours, theirs))
+    first, second = (_measured(values, voxel_cm3, preset) for values in values_hu)
     names = QUANTITY_METRICS if region in MUSCLE_REGIONS else ("volume",)
     found = []
     for name in names:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from thighseg_core.tissue import rounded_hu
+
 WINDOW_MM = 2.0  # our convention: radius; some grains of a soft-tissue kernel, thinner than most muscles
 _MOST_HU = 60.0  # our convention: less than half of what fat and muscle differ by, so that the two never mix
 _EXPLAINED = 2 * 2**0.5  # twice the standard deviation of the difference of two noisy pixels
@@ -26,6 +28,18 @@ def reach_hu(noise_hu: float | None, quiet_hu: float | None) -> float:
     if noise_hu is None or quiet_hu is None or noise_hu <= quiet_hu:
         return 0.0
     return min(_MOST_HU, float(_EXPLAINED * np.sqrt(noise_hu**2 - quiet_hu**2)))
+
+
+def counted_hu(
+    plane_hu: NDArray[np.int16] | NDArray[np.float32],
+    labels: NDArray[np.uint8],
+    *,
+    reach_hu: float,
+    pixel_mm: tuple[float, float],
+) -> NDArray[np.int16]:
+    """What is counted of a labelled slice: whole HU, smoothed where there is a reach."""
+    whole = rounded_hu(plane_hu)
+    return smoothed(whole, labels, reach_hu=reach_hu, pixel_mm=pixel_mm) if reach_hu else whole
 
 
 def smoothed(
