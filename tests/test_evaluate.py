@@ -15,7 +15,7 @@ from PIL import Image
 from thighseg_core.geometry import Geometry
 from thighseg_core.labels import LabelMap, label_value
 from thighseg_core.nifti import RAS_LPS
-from training.evaluate import put_together, update_card
+from training.evaluate import put_together, update_card, what_it_knew
 from training.evaluation_figures import write_figures
 from training.evaluation_summary import as_markdown, as_rows, of_structure, summarise
 from training.reference import NOT_ANNOTATED, score_scan
@@ -216,3 +216,9 @@ def test_whole_scans_are_scored_by_side_with_volumes() -> None:
     facts = summary["all"]["extensor"]
     assert (facts["n"], facts["patients"], facts["worst_case"]) == (2, 1, "P01 left")
     assert facts["area_error_percent"] == pytest.approx(-10)
+
+
+def test_a_summary_says_whether_the_network_has_learnt_from_the_patients_that_judge_it() -> None:
+    training = {"real_inputs": [{"patients": ["A", "B"]}], "real_patients_seen": ["A", "B", "C"]}
+    assert what_it_knew(training, ["C", "D", "A"]) == "the network has learnt from A, C"
+    assert what_it_knew(training, ["D"]) == "the network has learnt from none of them"

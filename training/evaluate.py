@@ -1,13 +1,13 @@
 """Score networks on scans with a reference, through the same `segment` that users get.
 
-    python -m training.evaluate --model manet --data ../shared/data --output runs/evaluation [--update-card]
+    python -m training.evaluate --model manet --data ../shared/data --output runs/evaluation [--update-card CARD]
     python -m training.evaluate --model all --set phantoms --output runs/evaluation
     python -m training.evaluate --scores fold0/scores.csv fold1/scores.csv --output runs/left-out
 
 Writes scores.csv (one row a structure and slice), summary.csv, summary.md, figures (agreement of areas, spread of Dice)
 and one picture a scored slice; worst.png shows the worst slice of each structure beside its drawing.
-`--update-card` stores the summary in the model's model.json, which the interface shows. `--patients` scores some only
-and `--scores` puts the scores of several runs together: so the folds of a leave-one-patient-out become one table.
+`--update-card` stores the summary in a model.json, which the interface shows, and says with it whether the network has
+learnt from the patients scored. `--patients` scores some only, `--scores` puts the scores of several runs together.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,14 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
-from thighseg_core.checkpoint import CARD_FILE, DEFAULT_MODEL, WEIGHTS_FOLDER, available_models, load_checkpoint
+from thighseg_core.checkpoint import DEFAULT_MODEL, available_models, load_checkpoint, read_card
 from thighseg_core.overlay import overlay_slice
 from thighseg_core.reading import find_series, load_series
 from thighseg_core.segment import segment_with
 from training.evaluation_figures import write_figures, write_worst
-from training.evaluation_summary import as_markdown, as_rows, summarise
+from training.evaluation_summary import SLICE_REFERENCE, as_markdown, as_rows, summarise
 from training.reference import score_scan
+from training.splits import patients_seen
 from training.whole_scans import REFERENCE as PHANTOM_REFERENCE
 from training.whole_scans import evaluate_phantoms
 
@@ -94,6 +96,12 @@ def write_summary(
     return summary
 
 
+def what_it_knew(training: Mapping[str, Any], patients: Iterable[str]) -> str:
+    """In words, which of the patients that judge a network it has learnt from; `training` of its card."""
+    seen = sorted(patients_seen(training) & set(patients))
+    return f"the network has learnt from {', '.join(seen)}" if seen else "the network has learnt from none of them"
+
+
 def update_card(card: Path, summary: dict[str, Any]) -> None:
     """Store the summary as the card's validation on real scans."""
     stored = json.loads(card.read_text(encoding="utf-8"))
@@ -111,15 +119,13 @@ def main() -> None:
     parser.add_argument("--patients", nargs="+", default=[], help="score these only")
     parser.add_argument("--scores", nargs="+", type=Path, default=[], help="scores.csv of earlier runs, put together")
     parser.add_argument("--output", type=Path, default=Path("runs/evaluation"))
-    parser.add_argument("--update-card", action="store_true")
+    parser.add_argument("--update-card", type=Path, help="model.json to store the summary in")
     arguments = parser.parse_args()
     if arguments.scores:
         arguments.output.mkdir(parents=True, exist_ok=True)
         table = put_together(arguments.scores)
         table.to_csv(arguments.output / "scores.csv", index=False, float_format="%.4f")
-        summary = write_summary(table, arguments.output, model=arguments.model, data_set=arguments.data_set)
-        if arguments.update_card:
-            update_card((arguments.folder or WEIGHTS_FOLDER) / arguments.model / CARD_FILE, summary)
+        write_summary(table, arguments.output, model=arguments.model, data_set=arguments.data_set)
         return
     several = arguments.model == "all"
     for name in available_models() if several else (arguments.model,):
@@ -131,10 +137,14 @@ def main() -> None:
         table = evaluate(
             name, data=arguments.data, output=output, folder=arguments.folder, patients=tuple(arguments.patients)
         )
-        summary = write_summary(table, output, model=name, data_set="slices")
+        training = read_card(name, folder=arguments.folder).training
+        judge = f"{SLICE_REFERENCE}; {what_it_knew(training, set(table['patient']))}"
+        if arguments.folder:
+            judge += f" (run {arguments.folder.name})"
+        summary = write_summary(table, output, model=name, data_set="slices", reference=judge)
         write_worst(table, output, data=arguments.data)
         if arguments.update_card:
-            update_card((arguments.folder or WEIGHTS_FOLDER) / name / CARD_FILE, summary)
+            update_card(arguments.update_card, summary)
 
 
 if __name__ == "__main__":
