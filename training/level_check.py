@@ -39,8 +39,8 @@ femur that their slope means (Theil and Sen), nothing else assumed. Line: the le
 weighs in what a femur is likely to measure (440 +- 35 mm); its levels fall evenly by construction. Error:
 median distance of the slices' own answers from it, share of the femur. Most series are full of tumour, which
 makes the own slope too shallow: there the length is that assumed, and only the place comes from the picture.
-Slices above the head of the femur (STS_029, STS_036) are beyond what the network has learnt; their own answers are
-wrong, the line goes past them."""
+At the hip of STS_029 and STS_036 bladder and bowel are labelled as thigh muscle, and the answers that rest on these
+labels are wrong; the line goes past them."""
 
 
 _FALLING = -0.8
@@ -110,8 +110,8 @@ def as_markdown(checks: list[LevelCheck]) -> str:
     lines = [
         INTRODUCTION,
         f"On {n_slices} synthetic slices, disturbed as in training (masses that push, mistaken classes, cut fields), "
-        f"each by itself: mean absolute error {error['mean_absolute']:.3f} of the femur, 95 % within {error['p95']:.3f}; "
-        f"beyond the femur {error['mean_absolute_beyond']:.3f}.",
+        f"each by itself: mean absolute error {error['mean_absolute']:.3f} of the femur, 95 % within "
+        f"{error['p95']:.3f}; beyond the femur {error['mean_absolute_beyond']:.3f}.",
         "",
         _summary(checks),
         "",
