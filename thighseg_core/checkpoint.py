@@ -11,7 +11,6 @@ import json
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from thighseg_core.errors import ModelError
@@ -25,8 +24,6 @@ WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 DEFAULT_MODEL = "manet"
 WEIGHTS_FILE = "model.safetensors"
 CARD_FILE = "model.json"
-
-_LOADING = Lock()
 
 
 @dataclass(frozen=True)
@@ -100,8 +97,7 @@ def load_checkpoint(model_name: str, *, device: str, folder: Path | None = None)
 
     Raises ModelError when files are missing, the digest differs or tensors do not fit.
     """
-    with _LOADING:  # whoever asks meanwhile waits and gets the same
-        return _load(model_name, device, folder or WEIGHTS_FOLDER)
+    return _load(model_name, device, folder or WEIGHTS_FOLDER)
 
 
 @lru_cache(maxsize=4)

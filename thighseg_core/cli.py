@@ -11,13 +11,12 @@ import logging
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from thighseg_core import __version__
 from thighseg_core.analyse import Analysis, analyse, measure_only
 from thighseg_core.candidate import Found, SeriesCandidate
-from thighseg_core.checkpoint import DEFAULT_MODEL, load_checkpoint, read_card
+from thighseg_core.checkpoint import DEFAULT_MODEL, read_card
 from thighseg_core.errors import GeometryMismatchError, InputError, NothingUsableError, ThighSegError
 from thighseg_core.nifti import read_labels
 from thighseg_core.reading import find_series, load_series
@@ -130,22 +129,11 @@ def _segment(session: _Session, inputs: Sequence[Path], *, model: str, device: s
     except ThighSegError as error:
         session.fail(f"--model {model}", error)
         return
-    with ThreadPoolExecutor(max_workers=1) as beside:
-        for source in inputs:
-            for candidate in session.find(source):
-                beside.submit(_load_network, model, device)
-                session.finish(
-                    candidate,
-                    source,
-                    lambda volume, report: analyse(volume, model=model, device=device, progress=report),
-                )
-
-
-def _load_network(model: str, device: str) -> None:
-    """torch and the network, while the scan is read. What goes wrong here goes wrong again where it is reported."""
-    from thighseg_core.inference import resolve_device
-
-    load_checkpoint(model, device=resolve_device(device))
+    for source in inputs:
+        for candidate in session.find(source):
+            session.finish(
+                candidate, source, lambda volume, report: analyse(volume, model=model, device=device, progress=report)
+            )
 
 
 def _measure(session: _Session, scan: Path, labels: Path) -> None:
