@@ -220,5 +220,5 @@ def test_whole_scans_are_scored_by_side_with_volumes() -> None:
 
 def test_a_summary_says_whether_the_network_has_learnt_from_the_patients_that_judge_it() -> None:
     training = {"real_inputs": [{"patients": ["A", "B"]}], "real_patients_seen": ["A", "B", "C"]}
-    assert what_it_knew(training, ["C", "D", "A"]) == "the network has learnt from A, C"
-    assert what_it_knew(training, ["D"]) == "the network has learnt from none of them"
+    assert what_it_knew(training, ["C", "D", "A"]) == "has learnt from A, C"
+    assert what_it_knew(training, ["D"]) == "has learnt from none of these patients"

@@ -99,7 +99,7 @@ def write_summary(
 def what_it_knew(training: Mapping[str, Any], patients: Iterable[str]) -> str:
     """In words, which of the patients that judge a network it has learnt from; `training` of its card."""
     seen = sorted(patients_seen(training) & set(patients))
-    return f"the network has learnt from {', '.join(seen)}" if seen else "the network has learnt from none of them"
+    return f"has learnt from {', '.join(seen) if seen else 'none of these patients'}"
 
 
 def update_card(card: Path, summary: dict[str, Any]) -> None:
@@ -138,9 +138,8 @@ def main() -> None:
             name, data=arguments.data, output=output, folder=arguments.folder, patients=tuple(arguments.patients)
         )
         training = read_card(name, folder=arguments.folder).training
-        judge = f"{SLICE_REFERENCE}; {what_it_knew(training, set(table['patient']))}"
-        if arguments.folder:
-            judge += f" (run {arguments.folder.name})"
+        who = f"scored was the run {arguments.folder.name}, which" if arguments.folder else "the network"
+        judge = f"{SLICE_REFERENCE}; {who} {what_it_knew(training, set(table['patient']))}"
         summary = write_summary(table, output, model=name, data_set="slices", reference=judge)
         write_worst(table, output, data=arguments.data)
         if arguments.update_card:
