@@ -3,15 +3,21 @@
 from datetime import date
 from pathlib import Path
 
+import nibabel
+import numpy as np
 import pytest
 from sqlalchemy import select
 
 from db.engine import Database, open_database
 from db.import_list import import_list, main, read_list
-from db.models import Job, Scan, Visit
+from db.models import Job, Reading, Scan, Visit
 from db.settings import Settings
 from tests.db_scans import write_phantom
 from thighseg_core.errors import InputError, UnreadableFileError
+from thighseg_core.geometry import Geometry
+from thighseg_core.labels import LabelMap, label_value
+from thighseg_core.nifti import write_labels
+from thighseg_core.reading import find_series, load_series
 
 
 @pytest.fixture
@@ -86,6 +92,8 @@ def test_a_second_import_of_the_same_list_stores_nothing_twice(
         ("path,subject_code,visit_date\na,S1,05.03.2026\n", "line 2: visit_date must be a date like 2026-03-05"),
         ("path,subject_code,sex\na,S1,female\nb,S2,woman\n", "line 3: sex must be one of"),
         ("path,subject_code\n,S1\n", "line 2: the path is empty"),
+        ("path,subject_code,reader\na,S1,Dr A\n", "line 2: reading and reader belong together"),
+        ("path,subject_code,reading,reader\na,S1,b.nii,Dr A\n", "line 2: the reading b.nii is no file"),
         ("path,subject_code\na,\n", "line 2: the subject code is empty"),
     ],
 )
@@ -106,3 +114,44 @@ def test_the_command_says_by_its_exit_status_how_it_went(tmp_path: Path, capsys:
     assert main([str(write_list(tmp_path, "path,subject_code\na,S1\n")), *data]) == 0
     assert main([str(write_list(tmp_path, "path,subject_code\nb,S1\n")), *data]) == 1
     assert "Stored as S1" in capsys.readouterr().err
+
+
+def test_a_reading_comes_along_once_and_a_changed_one_is_the_next_session(
+    tmp_path: Path, database: Database, settings: Settings
+) -> None:
+    write_phantom(tmp_path / "a")
+    path = write_list(tmp_path, "path,subject_code,reading,reader\na,S1,drawn.nii.gz,Dr  A\n")
+    geometry = _geometry(tmp_path / "a")
+    labels = np.zeros(geometry.shape, dtype=np.uint8)
+    for rows in (slice(10, 20), slice(10, 20), slice(10, 19)):
+        labels[:] = 0
+        labels[1:5, rows, 5:17] = label_value("extensor", "right")
+        write_labels(tmp_path / "drawn.nii.gz", LabelMap(labels.copy(), geometry))
+        messages = list(import_list(database, settings, read_list(path, study="Ageing")))
+        assert not [message for message in messages if "FAILED" in message]
+    with database.read() as session:
+        readings = session.execute(select(Reading.reader, Reading.session).order_by(Reading.id)).all()
+    assert [tuple(reading) for reading in readings] == [("Dr A", 1), ("Dr A", 2)]
+
+
+def test_a_reading_that_does_not_say_what_it_is_fails_in_words(
+    tmp_path: Path, database: Database, settings: Settings
+) -> None:
+    write_phantom(tmp_path / "a")
+    geometry = _geometry(tmp_path / "a")
+    image = nibabel.load(_written(tmp_path / "drawn.nii.gz", geometry))
+    nibabel.save(nibabel.Nifti1Image(np.full(image.shape, 200, np.uint8), image.affine), tmp_path / "drawn.nii.gz")
+    path = write_list(tmp_path, "path,subject_code,reading,reader\na,S1,drawn.nii.gz,Dr A\n")
+    stored, failed = import_list(database, settings, read_list(path, study="Ageing"))
+    assert "Stored as S1" in stored
+    assert "FAILED: drawn.nii.gz: which label is segment 200?" in failed
+
+
+def _geometry(folder: Path) -> Geometry:
+    (candidate,) = find_series(folder, work_dir=folder).usable_series()
+    return load_series(candidate).geometry
+
+
+def _written(path: Path, geometry: Geometry) -> Path:
+    write_labels(path, LabelMap(np.zeros(geometry.shape, dtype=np.uint8), geometry))
+    return path

@@ -1,5 +1,7 @@
 """The demo study: six made-up people, both sexes, two visits each, written as real DICOM with a list to import.
 
+Of every first visit the phantom's true label map is brought along as a reading, by a reader who is named as no person.
+
 python -m training.demo --output data/demo/dicom
 python -m db.import_list data/demo/dicom/subjects.csv --study Demo --wait
 """
@@ -12,10 +14,14 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from thighseg_core.labels import LabelMap
+from thighseg_core.nifti import write_labels
 from training.dicom_factory import write_ct_series
-from training.phantom import Acquisition, Person, at_next_visit, thigh_scan
+from training.phantom import Acquisition, Person, Scan, at_next_visit, thigh_scan
 
 LIST_NAME = "subjects.csv"
+READER = "phantom truth (no person)"
+VISIT_WITH_TRUTH = 1
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,7 @@ SUBJECTS = (
 VISIT_YEARS = (2024, 2026)
 COLUMNS = (
     "path", "subject_code", "sex", "birth_year", "visit_number", "visit_date", "height_cm", "weight_kg",
+    "reading", "reader",
 )  # fmt: skip
 
 
@@ -55,10 +62,14 @@ def write_demo_study(output: Path, *, subjects: tuple[DemoSubject, ...] = SUBJEC
         later = at_next_visit(subject.person, atrophy_mm=subject.loss_mm, fat_share=subject.fat_gain)
         for visit, (person, year) in enumerate(zip((subject.person, later), VISIT_YEARS, strict=True), start=1):
             folder = output / subject.code / f"visit-{visit}"
-            if not folder.exists():
-                _write_scan(
-                    folder, subject, person, visit=visit, year=year, seed=10 * number + visit, slice_mm=slice_mm
-                )
+            truth = output / subject.code / f"visit-{visit}-truth.nii.gz" if visit == VISIT_WITH_TRUTH else None
+            if not folder.exists() or (truth and not truth.exists()):
+                how = Acquisition(slice_mm=slice_mm, seed=10 * number + visit, rotation_deg=3.0 + visit)
+                scan = thigh_scan(person, how)
+                if truth:
+                    _write_truth(truth, scan)
+                if not folder.exists():
+                    _write_scan(folder, subject, scan, year=year)
                 print(f"{subject.code} visit {visit}: written", flush=True)
             rows.append(
                 {
@@ -70,6 +81,8 @@ def write_demo_study(output: Path, *, subjects: tuple[DemoSubject, ...] = SUBJEC
                     "visit_date": f"{year}-03-{5 + number:02d}",
                     "height_cm": subject.height_cm,
                     "weight_kg": subject.weight_kg,
+                    "reading": truth.relative_to(output).as_posix() if truth else "",
+                    "reader": READER if truth else "",
                 }
             )
     with (output / LIST_NAME).open("w", encoding="utf-8", newline="") as handle:
@@ -79,10 +92,13 @@ def write_demo_study(output: Path, *, subjects: tuple[DemoSubject, ...] = SUBJEC
     return output / LIST_NAME
 
 
-def _write_scan(
-    folder: Path, subject: DemoSubject, person: Person, *, visit: int, year: int, seed: int, slice_mm: float
-) -> None:
-    scan = thigh_scan(person, Acquisition(slice_mm=slice_mm, seed=seed, rotation_deg=3.0 + visit))
+def _write_truth(path: Path, scan: Scan) -> None:
+    unfinished = path.with_name(f".{path.name}")
+    write_labels(unfinished, LabelMap(scan.labels, scan.geometry))
+    unfinished.rename(path)
+
+
+def _write_scan(folder: Path, subject: DemoSubject, scan: Scan, *, year: int) -> None:
     unfinished = folder.with_name(f".{folder.name}")
     shutil.rmtree(unfinished, ignore_errors=True)
     write_ct_series(
