@@ -89,6 +89,18 @@ def test_condyles_end_round():
     assert areas[1][2] < 40
 
 
+def test_each_condyle_is_rounded_at_its_own_end():
+    uneven = person()
+    uneven.labels[10:14, 24:34, 90:94] = 0  # the inner half of the left femur ends four slices, 12 mm, higher
+    after = with_round_condyles(uneven).labels == label_value("femur", "left")
+    inner, outer = after[:, :, 90:94].sum(axis=(1, 2)), after[:, :, 94:98].sum(axis=(1, 2))
+    for areas, end in ((outer, 10), (inner, 14)):
+        assert (np.diff(areas[end : end + 6]) >= 0).all()
+        assert areas[end - 1] == 0
+        assert areas[end] < 20
+        assert areas[end + 6] == 40
+
+
 def test_measured_volume_and_fat_are_those_of_the_object():
     made = with_fat(person(), share=0.2, muscle_hu=50, seed=1, size_mm=(12.0, 4.0, 4.0))
     rows = case_rows(made, TruthCase("5 mm", Scanner(noise_hu=10.0)))

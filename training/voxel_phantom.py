@@ -159,24 +159,37 @@ def voxel_person(person: Person, *, pixel_mm: float = 1.25, slice_mm: float = 3.
 
 
 def with_round_condyles(person: VoxelPerson) -> VoxelPerson:
-    """The person with the lower ends of the femurs rounded off: the atlas, which knows the cartilage only, ends them
-    flat. What is taken off becomes the soft tissue of the joint."""
+    """The person with the lower ends of the femurs rounded off, each condyle by itself: the atlas, which knows the
+    cartilage only, ends them flat. What is taken off becomes the soft tissue of the joint."""
     labels, attenuation_hu = person.labels.copy(), person.attenuation_hu.copy()
     slice_mm, *pixel_mm = person.geometry.spacing_mm
     for side in SIDES:
         femur = person.labels == label_value("femur", side)
-        bottom = int(np.flatnonzero(femur.any(axis=(1, 2)))[0])
-        ends = range(bottom, bottom + int(CONDYLE_MM / slice_mm))
-        largest = max(int(femur[k].sum()) for k in ends)
-        for k in ends:
-            beyond = 1 - (k - bottom + 0.5) * slice_mm / CONDYLE_MM
-            inside_mm = ndimage.distance_transform_edt(femur[k], sampling=pixel_mm)
-            kept = round(largest * (1 - beyond**2))  # sections of an ellipsoid
-            inset_mm = np.sort(inside_mm, axis=None)[-kept - 1]
-            off = femur[k] & (inside_mm <= inset_mm)
-            labels[k][off] = label_value("intermuscular", side)
-            attenuation_hu[k][off] = JOINT_HU
+        for condyle in _condyles(femur, slice_mm):
+            bottom = int(np.flatnonzero(condyle.any(axis=(1, 2)))[0])
+            ends = range(bottom, bottom + int(CONDYLE_MM / slice_mm))
+            largest = max(int(condyle[k].sum()) for k in ends)
+            for k in ends:
+                beyond = 1 - (k - bottom + 0.5) * slice_mm / CONDYLE_MM
+                # distances within the whole femur: where the condyles touch there is no edge to round
+                inside_mm = np.where(condyle[k], ndimage.distance_transform_edt(femur[k], sampling=pixel_mm), 0)
+                kept = round(largest * (1 - beyond**2))  # sections of an ellipsoid
+                off = condyle[k] & (inside_mm <= np.sort(inside_mm, axis=None)[-kept - 1])
+                labels[k][off] = label_value("intermuscular", side)
+                attenuation_hu[k][off] = JOINT_HU
     return VoxelPerson(attenuation_hu, labels, person.geometry)
+
+
+def _condyles(femur: NDArray[np.bool_], slice_mm: float) -> list[NDArray[np.bool_]]:
+    """The lowest 1.5 `CONDYLE_MM` of a femur, parted into its inner and outer half."""
+    bottom = int(np.flatnonzero(femur.any(axis=(1, 2)))[0])
+    low = np.zeros_like(femur)
+    low[bottom : bottom + int(1.5 * CONDYLE_MM / slice_mm)] = femur[bottom : bottom + int(1.5 * CONDYLE_MM / slice_mm)]
+    columns = np.flatnonzero(low.any(axis=(0, 1)))
+    middle = (columns[0] + columns[-1]) // 2 + 1
+    first, second = low.copy(), low.copy()
+    first[:, :, middle:], second[:, :, :middle] = False, False
+    return [first, second]
 
 
 def with_fat(
