@@ -26,6 +26,7 @@ TALLEST_PX = 3200
 _ADDRESS = {"home": "", "viewer": "viewer?scan=1", "subject": "subject?subject=1"}
 _QUIET = """() => !document.querySelector('[data-testid=stStatusWidget]')
     && !document.querySelector('[data-testid=stSkeleton]')
+    && !document.body.innerText.includes('being worked out')
     && [...document.images].every(image => image.complete)"""
 
 
