@@ -82,6 +82,8 @@ def child_main(connection: Connection, settings: Settings, analysis: str, worker
     _die_with(worker_pid)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the worker's to handle
     os.nice(_NICENESS)
+    # Before torch loads OpenMP: threads that spin while they wait starve one another as soon as others compute too.
+    os.putenv("OMP_WAIT_POLICY", "PASSIVE")
     logging.basicConfig(level=log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     analyse = load_function(analysis)
     database = connect_database(settings.database_path)
