@@ -48,7 +48,7 @@ NOT_PATIENT_DATA = {
     # What `training.validate`, `calibrate_quality` and `real_check` found: figures of phantoms and of public scans.
     *(
         f"docs/validation/{name}.csv"
-        for name in ("flags", "flags_planted", "predicted_quality", "real_series", "retest", "truth")
+        for name in ("flags", "flags_planted", "predicted_quality", "real_series", "retest", "retest_network", "truth")
     ),
 }
 # Calls whose result must not be a module's constant.

@@ -143,7 +143,9 @@ def test_no_page_has_a_serious_accessibility_finding(theme: Literal["light", "da
     found = []
     for name in PAGES:
         opened(page, f"{address}/{name}")
-        page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton]')")
+        page.wait_for_function(
+            "() => !document.querySelector('[data-testid=stSkeleton], [data-testid=stStatusWidget]')"
+        )
         if name.startswith("viewer"):
             page.locator(".thighseg-viewer[data-ready]").wait_for()
         for violation in Axe().run(page).response["violations"]:
