@@ -17,7 +17,7 @@ from thighseg_core.noise import noise_hu
 from thighseg_core.overlap import overlap
 from thighseg_core.smoothing import counted_hu, reach_hu
 from thighseg_core.surface_distance import surface_distances, surface_distances_by_slice
-from thighseg_core.tissue import DEFAULT_PRESET, HUPreset, Range, rounded_hu
+from thighseg_core.tissue import DEFAULT_PRESET, HUPreset, Range
 from thighseg_core.volume import CTVolume
 
 TOLERANCES_MM = (1.0, 2.0)  # of surface Dice; clinical.md 4.1: 1 to 2 mm, as readers differ
@@ -112,7 +112,10 @@ def compare_label_maps(
     by_slice = drawn_slices_only and kept.size > 0 and bool(np.ptp(kept) + 1 != kept.size)
     drawn, tested, hu = drawn[kept], tested[kept], hu[kept]
     reach = reach_hu(noise_hu(volume, test), preset.quiet_hu)
-    counted = [_counted_hu(hu, labels, reach=reach, pixel_mm=view.pixel_mm) for labels in (drawn, tested)]
+    counted = [
+        np.array([counted_hu(*plane, reach_hu=reach, pixel_mm=view.pixel_mm) for plane in zip(hu, labels, strict=True)])
+        for labels in (drawn, tested)
+    ]
     drawn_boxes, tested_boxes = (ndimage.find_objects(labels, max_label=OTHER_BONE) for labels in (drawn, tested))
     voxel_cm3 = volume.geometry.voxel_volume_cm3
     found: list[ComparedValue] = []
@@ -128,20 +131,6 @@ def compare_label_maps(
                 values = [hu[box][mask] for hu, mask in zip(counted, (ours, theirs), strict=True)]
                 found += _quantities(region, side, values, voxel_cm3, preset)
     return Comparison(tuple(found), n_slices=int(kept.size), by_slice=by_slice)
-
-
-def _counted_hu(
-    hu: NDArray[np.int16] | NDArray[np.float32],
-    labels: NDArray[np.uint8],
-    *,
-    reach: float,
-    pixel_mm: tuple[float, float],
-) -> NDArray[np.int16]:
-    """What is counted of these slices, as in the census."""
-    if not reach:
-        return rounded_hu(hu)
-    planes = zip(hu, labels, strict=True)
-    return np.array([counted_hu(plane, drawn, reach_hu=reach, pixel_mm=pixel_mm) for plane, drawn in planes])
 
 
 def _regions(drawn: NDArray[np.uint8], asked: Iterable[str] | None) -> list[str]:
