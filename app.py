@@ -7,13 +7,13 @@ import streamlit as st
 from starlette.middleware import Middleware
 from streamlit.runtime.pages_manager import PagesManager
 
-from pages.parts import cache, navigation, receiving, scan_routes, shell, staging
+from pages.parts import cache, ending, navigation, receiving, scan_routes, shell, staging
 
 # Streamlit takes a folder called `pages` for its old multipage layout until st.navigation has run once: the first deep
 # link after a start (/viewer?scan=3) would be answered with "page does not exist". Ours is an ordinary package.
 PagesManager.uses_pages_directory = False
 
-app = st.App(__file__, routes=scan_routes.routes(), middleware=[Middleware(receiving.ToDisk)])
+app = st.App(__file__, routes=scan_routes.routes(), middleware=[Middleware(receiving.ToDisk)], lifespan=ending.in_time)
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from db.supervisor import stop_worker
 ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = Path("/usr/bin/chromium")
 PATIENCE_S = 400.0  # a busy machine is slow; nothing here waits longer than it has to
+ENDING_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Serving:
     """A server that answers: its address and its process."""
 
     address: str
-    process_id: int
+    process: subprocess.Popen[bytes]
 
 
 @contextmanager
@@ -45,11 +47,21 @@ def serving(settings: Settings) -> Iterator[Serving]:
             assert server.poll() is None, "the server ended"
             assert time.monotonic() < give_up_at, "the server does not answer"
             time.sleep(0.2)
-        yield Serving(address=address, process_id=server.pid)
+        yield Serving(address=address, process=server)
     finally:
-        server.terminate()
-        server.wait(timeout=30)
+        _end(server)
         stop_worker(settings)
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    """Stop a server. One that does not stop is killed and named: that it stops is what tests/test_ending.py is for."""
+    server.terminate()
+    try:
+        server.wait(timeout=ENDING_S)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+        warnings.warn(f"the server had not ended {ENDING_S:.0f} s after SIGTERM and was killed", stacklevel=2)
 
 
 def _answers(url: str) -> bool:

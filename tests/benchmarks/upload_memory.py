@@ -38,9 +38,9 @@ def main() -> None:
             page.goto(f"{server.address}/upload")
             page.locator('input[type="file"]').wait_for(state="attached")
             time.sleep(5)
-            before = _resident_mb(server.process_id)
+            before = _resident_mb(server.process.pid)
             _say(f"{archive.stat().st_size / 1e6:.0f} MB in one zip of {n_series} series; before: {before:.0f} MB")
-            watch = Watch(server.process_id)
+            watch = Watch(server.process.pid)
             began = time.monotonic()
             page.locator('input[type="file"]').set_input_files(str(archive))
             page.get_by_text("Waiting to be stored").wait_for()
@@ -50,10 +50,10 @@ def main() -> None:
             assert read.is_visible(), page.inner_text('[data-testid="stMain"]')
             _say(f"peak until all series are read: {watch.peak_mb:.0f} MB ({time.monotonic() - began:.0f} s)")
             watch.stop()
-            _say(f"after: {_resident_mb(server.process_id):.0f} MB")
+            _say(f"after: {_resident_mb(server.process.pid):.0f} MB")
             browser.close()
             time.sleep(60)
-            _say(f"the browser closed for a minute: {_resident_mb(server.process_id):.0f} MB")
+            _say(f"the browser closed for a minute: {_resident_mb(server.process.pid):.0f} MB")
 
 
 def _say(text: str) -> None:
