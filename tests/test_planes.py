@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from thighseg_core.planes import at_borders, dilated, eroded, grown_classes, near, opened
+from thighseg_core.planes import at_borders, box_of, dilated, eroded, grown_classes, near, opened
 
 CROSS = ndimage.generate_binary_structure(2, 1)
 
@@ -58,6 +58,16 @@ def test_near_of_nothing_is_nothing_and_a_radius_beyond_the_picture_is_all_of_it
     assert not near(empty, 50.0, (1.0, 1.0)).any()
     empty[3, 4] = True
     assert near(empty, 50.0, (1.0, 1.0)).all()
+
+
+@pytest.mark.parametrize("shape", [(9,), (5, 7), (4, 6, 5)])
+def test_the_box_of_a_mask_is_scipys_and_the_margin_ends_at_0(shape):
+    mask = np.zeros(shape, dtype=bool)
+    assert box_of(mask) is None
+    mask.ravel()[[mask.size // 3, mask.size // 2]] = True
+    (wanted,) = ndimage.find_objects(mask.astype(int))
+    assert box_of(mask) == wanted
+    assert box_of(mask, margin=2) == tuple(slice(max(0, part.start - 2), part.stop + 2) for part in wanted)
 
 
 def test_borders_are_where_the_largest_and_the_smallest_neighbour_differ(mask):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from thighseg_core.labels import CLASS_INDEX
-from thighseg_core.planes import near
+from thighseg_core.planes import box_of, near
 
 _BRIDGE_MM = 20.0  # clefts narrower than twice this are bridged: fat outside is subcutaneous ...
 _CLEFT_MM = 12.0  # ... and fat in clefts narrower than twice this is deep, whatever the network said
@@ -41,9 +41,14 @@ def split_fat_at_fascia(
 
 
 def _closed(mask: NDArray[np.bool_], radius_mm: float, spacing_mm: tuple[float, float]) -> NDArray[np.bool_]:
-    """Closing with a disk; what the image's edge cuts goes on beyond it."""
+    """Closing with a disk, which stays in the mask's box; what the image's edge cuts goes on beyond it."""
+    box = box_of(mask, margin=1)
+    if box is None:
+        return mask
     margins = [int(radius_mm / step) + 2 for step in spacing_mm]
-    wide = np.pad(mask, [(margin, margin) for margin in margins], mode="edge")
-    closed = ~near(~near(wide, radius_mm, spacing_mm), radius_mm, spacing_mm)
-    inner = tuple(slice(margin, -margin) for margin in margins)
-    return np.asarray(closed[inner] | mask)
+    wide = np.pad(mask[box], [(margin, margin) for margin in margins], mode="edge")
+    closed = mask.copy()
+    closed[box] |= ~near(~near(wide, radius_mm, spacing_mm), radius_mm, spacing_mm)[
+        tuple(slice(margin, -margin) for margin in margins)
+    ]
+    return closed

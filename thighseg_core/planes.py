@@ -49,6 +49,17 @@ def opened(mask: Mask, structure: Mask) -> Mask:
     return grown[rows : rows + mask.shape[0], columns : columns + mask.shape[1]]
 
 
+def box_of(mask: Mask, *, margin: int = 0) -> tuple[slice, ...] | None:
+    """The box of the True elements (of a stack too) and `margin` more, cut at 0; None where there is none."""
+    box = []
+    for axis in range(mask.ndim):
+        held = np.flatnonzero(mask.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))
+        if not held.size:
+            return None
+        box.append(slice(max(0, int(held[0]) - margin), int(held[-1]) + 1 + margin))
+    return tuple(box)
+
+
 def near(mask: Mask, radius_mm: float, spacing_mm: tuple[float, float]) -> Mask:
     """Pixels whose centre is at most `radius_mm` from the centre of one in the mask."""
     gap = _pixels_along_rows(mask)

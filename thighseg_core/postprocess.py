@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from thighseg_core.fascia import split_fat_at_fascia
 from thighseg_core.labels import CLASS_INDEX, CLASSES
-from thighseg_core.planes import at_borders, dilated, eroded, grown_classes, opened
+from thighseg_core.planes import at_borders, box_of, dilated, eroded, grown_classes, opened
 
 # The edge between fat and muscle (tissue.py: fat -190 to -30, lean from -29 HU).
 FAT_BELOW_HU = -29
@@ -37,6 +37,7 @@ _VESSEL_RADIUS_MM = 1.5  # lean tissue outside the muscles that holds such a dis
 _SKIN_MM = 2.5
 _BONE_RIM_MM = 3.0
 _HOLE_MM2 = 15.0
+_LEGS = (1, 2)  # numbers of `legs.find_legs`
 
 _ALL_NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)
 
@@ -70,13 +71,16 @@ def remove_crumbs(
     """
     voxel_cm3 = float(np.prod(spacing_mm)) / 1000
     crumbs = np.zeros(classes.shape, dtype=bool)
-    for number, box in enumerate(_boxes(legs), start=1):
-        own = np.where(legs[box] == number, classes[box], 0)
-        parts = _boxes(own)
+    for number in _LEGS:
+        leg = legs == number
+        box = box_of(leg)
+        if box is None:
+            continue
+        own = np.where(leg[box], classes[box], 0)
         for value in _CLEANED:
-            if value > len(parts):
+            part = box_of(own == value, margin=1)  # the edge of the box is no edge of the image
+            if part is None:
                 continue
-            part = _wider(parts[value - 1], 1)  # the edge of the box is no edge of the image
             pieces, n_pieces = ndimage.label(own[part] == value, structure=_ALL_NEIGHBOURS)
             if n_pieces < 2:
                 continue
@@ -90,7 +94,7 @@ def remove_crumbs(
                 crumbs[box][part] |= small[pieces]
     cleaned = classes.copy()
     for index in np.flatnonzero(crumbs.any(axis=(1, 2))):
-        around = _around(crumbs[index], 1)
+        around = box_of(crumbs[index], margin=1)
         cleaned[index][around] = _of_nearest(classes[index][around], ~crumbs[index][around])
     return cleaned
 
@@ -114,13 +118,6 @@ def _radius_mm(
     return radius_mm
 
 
-def _boxes(numbers: NDArray[np.uint8]) -> list[tuple[slice, slice, slice]]:
-    """The box of each number from 1 on; an empty one for a number that does not occur."""
-    empty = (slice(0, 0), slice(0, 0), slice(0, 0))
-    found: list[Any] = list(ndimage.find_objects(numbers))  # None for a number that does not occur
-    return [empty if box is None else box for box in found]
-
-
 def _refine_slice(
     classes: NDArray[np.uint8],
     attenuation_hu: NDArray[Any],
@@ -130,12 +127,12 @@ def _refine_slice(
 ) -> NDArray[np.uint8]:
     """One slice, each leg by itself: bone rim, fat peeled off, lean rim taken in, small holes filled, fascia."""
     refined = classes.copy()
-    parts: list[Any] = list(ndimage.find_objects(legs))
-    for leg, part in enumerate(parts, start=1):
-        if part is None:
+    for number in _LEGS:
+        leg = legs == number
+        box = box_of(leg, margin=4)
+        if box is None:
             continue
-        box = _wider(part, 4)
-        this = legs[box] == leg
+        this = leg[box]
         own, hu = np.where(this, refined[box], 0).astype(np.uint8), attenuation_hu[box]
         if not own.any():
             continue
@@ -208,19 +205,19 @@ def _fill_small_holes(classes: NDArray[np.uint8], spacing_mm: tuple[float, float
     """Holes of a few voxels within one muscle group are filled; larger ones are fat or vessels between muscles."""
     largest = _HOLE_MM2 / (spacing_mm[0] * spacing_mm[1])
     filled = classes.copy()
-    parts: list[Any] = list(ndimage.find_objects(classes))
     for value in MUSCLES:
-        if value > len(parts) or parts[value - 1] is None:
+        mask = classes == value
+        box = box_of(mask)  # its holes lie in its own box
+        if box is None:
             continue
-        own = classes[parts[value - 1]]  # its holes lie in its own box
-        group = own == value
-        holes = ndimage.binary_fill_holes(group) & ~group & ~_IS_BONE[own]
+        group = mask[box]
+        holes = ndimage.binary_fill_holes(group) & ~group & ~_IS_BONE[classes[box]]
         if not holes.any():
             continue
         pieces, _ = ndimage.label(holes)
         small = np.bincount(pieces.ravel()) <= largest
         small[0] = False
-        filled[parts[value - 1]][small[pieces]] = value
+        filled[box][small[pieces]] = value
     return filled
 
 
@@ -228,16 +225,6 @@ def _of_nearest(classes: NDArray[np.uint8], sources: NDArray[np.bool_]) -> NDArr
     """Class of the nearest source pixel, for each pixel."""
     rows, columns = ndimage.distance_transform_edt(~sources, return_distances=False, return_indices=True)
     return np.asarray(classes[rows, columns], dtype=np.uint8)
-
-
-def _around(mask: NDArray[np.bool_], margin: int) -> tuple[slice, ...]:
-    """The box of a plane's True pixels and `margin` more."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return _wider((slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)), margin)
-
-
-def _wider(box: tuple[slice, ...], margin: int) -> tuple[slice, ...]:
-    return tuple(slice(max(0, part.start - margin), part.stop + margin) for part in box)
 
 
 def _disk(radius_mm: float, spacing_mm: tuple[float, float]) -> NDArray[np.bool_]:
