@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+import base64
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+import pages
 from pages.parts import picture
 from pages.parts.picture import Look
 from thighseg_core.geometry import Geometry
@@ -116,3 +120,25 @@ def test_only_named_classes_are_kept_on_both_sides() -> None:
     labels = np.arange(18, dtype=np.uint8).reshape(3, 6)
     kept = picture.only_classes(labels, ("flexor", "other_bone"))
     assert set(np.unique(kept)) == {0, 3, 4, 17}
+
+
+def test_an_address_holds_the_whole_picture() -> None:
+    volume, labels = scan()
+    jpeg = picture.slice_jpeg(volume, labels, 1, look=Look())
+    kind, _, content = picture.data_url(jpeg).partition(",")
+    assert (kind, base64.b64decode(content)) == ("data:image/jpeg;base64", jpeg)
+    rgb_pixels = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+    kind, _, content = picture.data_url(rgb_pixels).partition(",")
+    assert kind == "data:image/png;base64"
+    assert (pixels(base64.b64decode(content)) == rgb_pixels).all(), "without loss"
+
+
+def test_no_page_leaves_a_picture_to_streamlit_which_forgets_it_at_the_next_run() -> None:
+    shown = [
+        ast.unparse(call)
+        for path in Path(pages.__file__).parent.rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "image"
+    ]
+    assert len(shown) > 3
+    assert [call for call in shown if "data_url(" not in call] == []

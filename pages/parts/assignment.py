@@ -5,7 +5,6 @@ Pure functions on frames; `assignment_table` draws them. Columns are the fields 
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -16,6 +15,7 @@ import pandas as pd
 from db.entry import Entry
 from db.subject_list import FIELDS, ListedSubject, row_for
 from pages.parts.inspection import ReadySeries
+from pages.parts.picture import data_url
 from thighseg_core.errors import InputError
 
 COLUMNS_SHOWN = ("store", "picture", "series", "source", "person", "slices", "spacing", "length_cm", "remarks")
@@ -147,7 +147,7 @@ def _visit_numbers(wanted: pd.DataFrame, *, last_visit: Mapping[str, int]) -> di
 def _from_header(series: ReadySeries) -> dict[str, Any]:
     candidate, info = series.candidate, series.info
     return {
-        "picture": "data:image/jpeg;base64," + base64.b64encode(series.thumbnail_jpeg).decode(),
+        "picture": data_url(series.thumbnail_jpeg),
         "series": candidate.description or "without a description",
         "source": series.source,
         "slices": candidate.n_slices,

@@ -6,6 +6,7 @@ whatever the spacing. Colours and blending come from `thighseg_core.overlay`.
 
 from __future__ import annotations
 
+import base64
 import io
 from dataclasses import dataclass
 
@@ -122,6 +123,20 @@ def only_classes(labels_2d: NDArray[np.uint8], classes: tuple[str, ...]) -> NDAr
     keep = np.isin(class_of, [CLASS_INDEX[name] for name in classes])
     table = np.where(keep, np.arange(len(class_of)), 0).astype(np.uint8)
     return np.asarray(table[labels_2d], dtype=np.uint8)
+
+
+def data_url(picture: bytes | NDArray[np.uint8]) -> str:
+    """A JPEG, a PNG or (height, width, 3) RGB pixels as an address that holds the picture itself.
+
+    Streamlit's own addresses are no good for pictures that are replaced: it forgets one at the next run of the script,
+    and a browser that asks for it a moment later is told that there is none.
+    """
+    if isinstance(picture, np.ndarray):
+        out = io.BytesIO()
+        Image.fromarray(picture).save(out, "PNG")
+        picture = out.getvalue()
+    kind = "png" if picture.startswith(b"\x89PNG") else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
 
 
 _OVERVIEW_CLASSES = tuple(name for name in CLASSES[1:] if name not in ("subcutaneous", "intermuscular", "other_bone"))

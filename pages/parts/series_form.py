@@ -16,7 +16,7 @@ from db.intake import Stored
 from db.models import SEXES
 from db.people import SubjectConflictError
 from db.uploads import Upload
-from pages.parts import batch, cache, shell, words
+from pages.parts import batch, cache, picture, shell, words
 from pages.parts.inspection import ReadySeries
 from thighseg_core.errors import ThighSegError
 
@@ -38,8 +38,8 @@ def series(ready: ReadySeries, *, upload: Upload, study: str, model: str) -> Out
     """Draw the series and say how far it is."""
     key = f"{upload.token}-{ready.candidate.key}"
     with st.container():
-        picture, text = st.columns([1, 5], vertical_alignment="top")
-        picture.image(ready.thumbnail_jpeg, alt="Middle slice of the series", width=150)
+        left, text = st.columns([1, 5], vertical_alignment="top")
+        left.image(picture.data_url(ready.thumbnail_jpeg), alt="Middle slice of the series", width=150)
         with text:
             _describe(ready)
             work = cache.storing().get(key)

@@ -19,7 +19,7 @@ from pages.parts.cohort_values import extent_title
 from pages.parts.drawing import Drawing
 from pages.parts.figure_card import card
 from pages.parts.measurement_table import side_to_show
-from pages.parts.picture import Look
+from pages.parts.picture import Look, data_url
 from thighseg_core.axial import axial_view
 from thighseg_core.errors import ThighSegError
 from thighseg_core.labels import GROUPS
@@ -85,7 +85,7 @@ def _visit(person: Person, scan: visits_of.Row) -> None:
     if jpeg is None or level is None:
         st.markdown("No result to show." if scan["run_id"] is None else "No level was found to show it at.")
     else:
-        st.image(jpeg, alt=f"Visit {scan['visit']}, slice at {level.method}", width="stretch")
+        st.image(data_url(jpeg), alt=f"Visit {scan['visit']}, slice at {level.method}", width="stretch")
         st.caption(f"{level.method.capitalize()}, z {level.z_mm:.0f} mm")
     st.page_link(
         "pages/views/viewer.py",
@@ -136,7 +136,7 @@ def change(person: Person) -> None:
             return
         rgb, areas, doubt = found
         left, right = st.columns([3, 2], gap="medium", wrap=True)
-        left.image(rgb, alt="Later visit with lost and gained muscle in colour", width="stretch")
+        left.image(data_url(rgb), alt="Later visit with lost and gained muscle in colour", width="stretch")
         right.html(
             f"<span style='color:{LOST}'>&#9632;</span> lost &nbsp; <span style='color:{GAINED}'>&#9632;</span> "
             "gained &nbsp; white: border of the muscles at the later visit"

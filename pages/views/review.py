@@ -11,7 +11,7 @@ import streamlit as st
 
 from db import queries, worklist
 from db.worklist import SHOWN, Wanted
-from pages.parts import cache, corrections, findings, review, shell, words
+from pages.parts import cache, corrections, findings, picture, review, shell, words
 from thighseg_core.errors import ThighSegError
 from thighseg_core.kappa import cohen_kappa
 
@@ -167,7 +167,7 @@ def _preview(scan: dict[str, Any], run: dict[str, Any]) -> None:
     except ThighSegError as error:
         shell.cannot("This scan cannot be shown", error)
         return
-    st.image(png, alt="Five slices from the feet up, the muscle groups coloured", width="stretch")
+    st.image(picture.data_url(png), alt="Five slices from the feet up, the muscle groups coloured", width="stretch")
 
 
 def findings_panel(run: dict[str, Any]) -> None:

@@ -150,7 +150,7 @@ def _picture(scan: dict[str, Any], run: dict[str, Any] | None) -> None:
     index = order[position - 1]
     with place:
         st.image(
-            cache.slice_jpeg(scan["storage_path"], labels, index, look),
+            picture.data_url(cache.slice_jpeg(scan["storage_path"], labels, index, look)),
             alt=f"Axial slice {position} of {len(order)}, the patient's right on the left",
             width="stretch",
         )
@@ -162,7 +162,7 @@ def _picture(scan: dict[str, Any], run: dict[str, Any] | None) -> None:
         fraction = 0.5 if len(order) == 1 else 1 - (position - 1) / (len(order) - 1)
         front = cache.overview(scan["storage_path"], labels)
         st.image(
-            picture.overview_jpeg(front, fraction_from_top=fraction),
+            picture.data_url(picture.overview_jpeg(front, fraction_from_top=fraction)),
             alt="The scan from the front with the current slice as a line",
             caption="From the front; the line is the slice above",
         )
