@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from thighseg_core.planes import at_borders, box_of, dilated, eroded, grown_classes, near, opened
+from thighseg_core.planes import at_borders, box_of, dilated, eroded, filled, grown_classes, near, opened
 
 CROSS = ndimage.generate_binary_structure(2, 1)
 
@@ -58,6 +58,11 @@ def test_near_of_nothing_is_nothing_and_a_radius_beyond_the_picture_is_all_of_it
     assert not near(empty, 50.0, (1.0, 1.0)).any()
     empty[3, 4] = True
     assert near(empty, 50.0, (1.0, 1.0)).all()
+
+
+def test_holes_are_scipys(mask):
+    np.testing.assert_array_equal(filled(mask), ndimage.binary_fill_holes(mask))
+    np.testing.assert_array_equal(filled(~mask), ndimage.binary_fill_holes(~mask))
 
 
 @pytest.mark.parametrize("shape", [(9,), (5, 7), (4, 6, 5)])

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from thighseg_core.planes import dilated, eroded
+from thighseg_core.planes import dilated, eroded, filled, opened
 
 BODY_HU = -300  # our convention: between fat (-190) and air (-1000)
 _COARSE_MM = 3.0  # the body is found on pixels of about this size
@@ -27,7 +27,8 @@ def body_mask(attenuation_hu: NDArray[Any], spacing_mm: tuple[float, float, floa
     strides = tuple(max(1, int(_COARSE_MM / step)) for step in spacing_mm[1:])
     tissue = np.stack([_block_mean(plane, (strides[0], strides[1])) > BODY_HU for plane in attenuation_hu])
     coarse_mm = (spacing_mm[1] * strides[0], spacing_mm[2] * strides[1])
-    core = ndimage.binary_opening(tissue, structure=_disk(_THIN_MM / 2, coarse_mm)[None])
+    disk = _disk(_THIN_MM / 2, coarse_mm)
+    core = np.stack([opened(plane, disk) for plane in tissue])
     pieces, n_pieces = ndimage.label(core, structure=np.ones((3, 3, 3)))
     if n_pieces == 0:
         return np.zeros(attenuation_hu.shape, dtype=bool)
@@ -36,13 +37,13 @@ def body_mask(attenuation_hu: NDArray[Any], spacing_mm: tuple[float, float, floa
     keep = sizes_cm3 >= min(_SMALLEST_CM3, sizes_cm3[1:].max())
     keep[0] = False
     core = keep[pieces]
-    near = ndimage.binary_dilation(core, structure=_disk(_THIN_MM / 2, coarse_mm)[None]) & (tissue | core)
+    near = ndimage.binary_dilation(core, structure=disk[None]) & (tissue | core)
     rows, columns = attenuation_hu.shape[1:]
     mask = np.empty(attenuation_hu.shape, dtype=bool)
     for index, plane in enumerate(near):
-        filled = ndimage.binary_fill_holes(plane)
-        grown = dilated(filled).repeat(strides[0], 0).repeat(strides[1], 1)[:rows, :columns]
-        inner = filled.repeat(strides[0], 0).repeat(strides[1], 1)[:rows, :columns]
+        whole = filled(plane)
+        grown = dilated(whole).repeat(strides[0], 0).repeat(strides[1], 1)[:rows, :columns]
+        inner = whole.repeat(strides[0], 0).repeat(strides[1], 1)[:rows, :columns]
         inner = eroded(inner, steps=max(strides) + 1)
         mask[index] = inner | (grown & (attenuation_hu[index] > BODY_HU))
     return mask

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from thighseg_core.planes import dilated, eroded
+from thighseg_core.planes import dilated, eroded, filled
 
 _BONE_HU = 180  # our convention: cortical bone is far brighter, muscle and unenhanced blood are darker
 _SMALLEST_CM2 = 0.5
@@ -49,7 +49,7 @@ def find_bones(attenuation_hu: NDArray[Any], body: NDArray[np.bool_], *, spacing
     rows_in, columns_in = (np.flatnonzero(mirrored.any(axis=axis)) for axis in (1, 0))
     top, left = max(0, rows_in[0] - steps - 1), max(0, columns_in[0] - steps - 1)
     part = mirrored[top : rows_in[-1] + steps + 2, left : columns_in[-1] + steps + 2]
-    pieces, _ = ndimage.label(ndimage.binary_fill_holes(eroded(dilated(part, steps=steps), steps=steps)))
+    pieces, _ = ndimage.label(filled(eroded(dilated(part, steps=steps), steps=steps)))
     skin = np.argwhere(~body & dilated(body)) * spacing_mm
     pixel_cm2 = spacing_mm[0] * spacing_mm[1] / 100
     boxes: list[Any] = list(ndimage.find_objects(pieces))

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 Mask = NDArray[np.bool_]
 _FAR = 255  # pixels; no radius reaches further
@@ -47,6 +48,12 @@ def opened(mask: Mask, structure: Mask) -> Mask:
     for part in _shifts(structure, mask.shape):
         grown[part] |= core
     return grown[rows : rows + mask.shape[0], columns : columns + mask.shape[1]]
+
+
+def filled(mask: Mask) -> Mask:
+    """With its holes: what is not joined, pixel side to pixel side, to the edge of the array."""
+    outside, _ = ndimage.label(np.pad(~mask, 1, constant_values=True))
+    return np.asarray(outside != outside[0, 0])[1:-1, 1:-1]
 
 
 def box_of(mask: Mask, *, margin: int = 0) -> tuple[slice, ...] | None:

@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from thighseg_core.fascia import split_fat_at_fascia
 from thighseg_core.labels import CLASS_INDEX, CLASSES
-from thighseg_core.planes import at_borders, box_of, dilated, eroded, grown_classes, opened
+from thighseg_core.planes import at_borders, box_of, dilated, eroded, filled, grown_classes, opened
 
 # The edge between fat and muscle (tissue.py: fat -190 to -30, lean from -29 HU).
 FAT_BELOW_HU = -29
@@ -204,21 +204,21 @@ def _take_in_lean_rim(
 def _fill_small_holes(classes: NDArray[np.uint8], spacing_mm: tuple[float, float]) -> NDArray[np.uint8]:
     """Holes of a few voxels within one muscle group are filled; larger ones are fat or vessels between muscles."""
     largest = _HOLE_MM2 / (spacing_mm[0] * spacing_mm[1])
-    filled = classes.copy()
+    closed = classes.copy()
     for value in MUSCLES:
         mask = classes == value
         box = box_of(mask)  # its holes lie in its own box
         if box is None:
             continue
         group = mask[box]
-        holes = ndimage.binary_fill_holes(group) & ~group & ~_IS_BONE[classes[box]]
+        holes = filled(group) & ~group & ~_IS_BONE[classes[box]]
         if not holes.any():
             continue
         pieces, _ = ndimage.label(holes)
         small = np.bincount(pieces.ravel()) <= largest
         small[0] = False
-        filled[box][small[pieces]] = value
-    return filled
+        closed[box][small[pieces]] = value
+    return closed
 
 
 def _of_nearest(classes: NDArray[np.uint8], sources: NDArray[np.bool_]) -> NDArray[np.uint8]:

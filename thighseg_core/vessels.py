@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from thighseg_core.axial import axial_view
 from thighseg_core.labels import OTHER_BONE, SIDES, LabelMap, label_value
+from thighseg_core.planes import near
 from thighseg_core.volume import CTVolume
 
 ENHANCED_HU = 90.0  # our convention: blood without contrast stays below
@@ -34,23 +35,23 @@ def find_vessels(volume: CTVolume, label_map: LabelMap) -> Vessels:
     """Bright round spots in the intermuscular compartment, away from bone, on up to 40 slices."""
     view = axial_view(volume.geometry)
     labels, attenuation = view.slices(label_map.labels), view.slices(volume.attenuation_hu)
-    between = [label_value("intermuscular", side) for side in SIDES]
-    bones = [OTHER_BONE, *(label_value("femur", side) for side in SIDES)]
-    held = np.flatnonzero([np.isin(plane[::4, ::4], between).any() for plane in labels])
+    is_between, is_bone = np.zeros((2, 256), dtype=bool)
+    is_between[[label_value("intermuscular", side) for side in SIDES]] = True
+    is_bone[[OTHER_BONE, *(label_value("femur", side) for side in SIDES)]] = True
+    held = np.flatnonzero([is_between[plane[::4, ::4]].any() for plane in labels])
     step = max(1, -(-held.size // _MOST_SLICES))
-    pixel_mm = [volume.geometry.spacing_mm[axis] for axis in range(3) if axis != view.slice_axis]
+    pixel_mm = view.pixel_mm
     found: list[float] = []
     for k in held[::step]:
-        near = np.isin(labels[k], between)
+        inside = is_between[labels[k]]
         smooth = ndimage.uniform_filter(
             attenuation[k].astype(np.float32), [max(1, round(_GRAIN_MM / s)) for s in pixel_mm]
         )
-        if (smooth[near] < ENHANCED_HU).all():
+        if (smooth[inside] < ENHANCED_HU).all():
             continue
-        bone = np.isin(labels[k], bones) | (near & (smooth > _CALCIFIED_HU))
-        if bone.any():
-            near &= ndimage.distance_transform_edt(~bone, sampling=pixel_mm) > _BONE_MM
-        spot = _brightest_spot(near & (smooth >= ENHANCED_HU), smooth, pixel_mm[0] * pixel_mm[1])
+        bone = is_bone[labels[k]] | (inside & (smooth > _CALCIFIED_HU))
+        inside &= ~near(bone, _BONE_MM, pixel_mm)
+        spot = _brightest_spot(inside & (smooth >= ENHANCED_HU), smooth, pixel_mm[0] * pixel_mm[1])
         if spot is not None:
             found.append(spot)
     return Vessels(len(held[::step]), len(found), float(np.median(found)) if found else None)
