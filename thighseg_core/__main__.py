@@ -1,8 +1,13 @@
 """`python -m thighseg_core`."""
 
+import gc
 import sys
 
-from thighseg_core.cli import main
-
 if __name__ == "__main__":
-    sys.exit(main())
+    # Half a million objects come with torch, none of them rubbish: searching them at start and end takes half a second.
+    gc.set_threshold(100_000)
+    from thighseg_core.cli import main
+
+    status = main()
+    gc.freeze()
+    sys.exit(status)
