@@ -276,7 +276,11 @@ def _fill_edges(numbers: NDArray[np.uint8], body: NDArray[np.bool_]) -> NDArray[
         missing = body & (numbers == 0)
         if not missing.any():
             break
-        largest = ndimage.maximum_filter(numbers, size=(1, 3, 3))
+        largest = numbers.copy()
+        for axis in (1, 2):
+            to, by = largest.swapaxes(0, axis), largest.copy().swapaxes(0, axis)
+            np.maximum(to[1:], by[:-1], out=to[1:])
+            np.maximum(to[:-1], by[1:], out=to[:-1])
         numbers[missing] = largest[missing]
     return numbers
 
@@ -285,8 +289,8 @@ def _unite_by_air(numbers: NDArray[np.uint8], core: NDArray[np.bool_], body: NDA
     """Pieces of a slice that air surrounds and whose muscle is of one leg go to it whole, in place: where legs touch on
     another slice, the number of one could creep along the skin of the other."""
     for number, muscle, inside in zip(numbers, core, body, strict=True):
-        present = np.setdiff1d(np.unique(number), [0])
-        if present.size < 2:
+        present = [n for n in (*_LEGS, _NO_LEG) if (number == n).any()]
+        if len(present) < 2:
             continue
         pieces, n_pieces = ndimage.label(inside)
         held = {n: np.bincount(pieces[muscle & (number == n)], minlength=n_pieces + 1) for n in present}
