@@ -51,22 +51,24 @@ def smoothed(
         return plane_hu
     box = tuple(slice(int(each[0]), int(each[-1]) + 1) for each in held)
     hu, kind = np.clip(plane_hu[box], *_SPAN_HU), labels[box]
-    total, count = hu.astype(np.int32), np.ones(hu.shape, dtype=np.int16)
+    off, count = np.zeros(hu.shape, dtype=np.int16), np.ones(hu.shape, dtype=np.int16)  # sum of differences, each 60 HU at most
     for down, across in _half_window(pixel_mm):
         one, other = _pair(down, across)
-        alike = np.abs(hu[one] - hu[other]) <= int(reach_hu)
+        difference = hu[other] - hu[one]
+        alike = np.abs(difference) <= int(reach_hu)
         alike &= kind[one] == kind[other]
-        total[one] += hu[other] * alike
-        total[other] += hu[one] * alike
+        difference *= alike
+        off[one] += difference
+        off[other] -= difference
         count[one] += alike
         count[other] += alike
     averaged = kind > 0
     averaged &= count > 1
     out = plane_hu.copy()
-    mean, before = total[averaged] / count[averaged], hu[averaged]
+    change = off[averaged] / count[averaged]
     # A mean halfway between two whole numbers goes to the one nearer the pixel's own value: always to the even one
     # would move voxels over a range's limit one way.
-    out[box][averaged] = np.rint(mean + _TIE * np.sign(before - mean)).astype(np.int16)
+    out[box][averaged] = hu[averaged] + np.rint(change - _TIE * np.sign(change)).astype(np.int16)
     return out
 
 
