@@ -51,7 +51,8 @@ def smoothed(
         return plane_hu
     box = tuple(slice(int(each[0]), int(each[-1]) + 1) for each in held)
     hu, kind = np.clip(plane_hu[box], *_SPAN_HU), labels[box]
-    off, count = np.zeros(hu.shape, dtype=np.int16), np.ones(hu.shape, dtype=np.int16)  # sum of differences, each 60 HU at most
+    off = np.zeros(hu.shape, dtype=np.int16)  # sum of the differences, each 60 HU at most
+    count = np.ones(hu.shape, dtype=np.int16)
     for down, across in _half_window(pixel_mm):
         one, other = _pair(down, across)
         difference = hu[other] - hu[one]
