@@ -14,6 +14,7 @@ import pytest
 import streamlit as st
 from bad_inputs import BAD_INPUTS, BadInput
 from phantom_study import TWO_PEOPLE, Visit
+from serving import PATIENCE_S
 from sqlalchemy import select
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1 import AppTest
@@ -57,7 +58,7 @@ def database(settings: Settings) -> Database:
 
 def start(page: str = "home", **query: str) -> AppTest:
     """A new session whose first request is for `page`."""
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE_S)
     for name, value in query.items():
         app.query_params[name] = value
     app.run()
@@ -94,7 +95,7 @@ def field(app: AppTest, label: str) -> Any:
     return next(widget for widget in inputs if widget.label == label)
 
 
-def until(app: AppTest, wanted: str, *, limit_s: float = 60) -> str:
+def until(app: AppTest, wanted: str, *, limit_s: float = PATIENCE_S) -> str:
     """Draw again, as the page does by itself, until it says `wanted`."""
     give_up_at = time.monotonic() + limit_s
     while wanted not in (said := text(app)):
@@ -149,7 +150,7 @@ def test_with_a_study_a_page_draws_without_an_error(page: str, settings: Setting
 
 def test_a_deep_link_to_a_cold_server_runs_app_py_first(settings: Settings) -> None:
     """A flat pages/ folder would be served without app.py, and with it without a sign-in gate."""
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE_S)
     app.run()
     app.switch_page("pages/views/cohort.py").run()
     assert app.title[0].value == "Cohort"
@@ -295,7 +296,7 @@ def test_bad_input_is_answered_with_its_sentence_and_harms_nothing(
 ) -> None:
     files = uploaded_files(bad.make(tmp_path))
     app = upload(start("upload"), *files)
-    give_up_at = time.monotonic() + 30
+    give_up_at = time.monotonic() + PATIENCE_S
     while "Reading the images" in (said := text(app)):
         assert time.monotonic() < give_up_at
         time.sleep(0.1)

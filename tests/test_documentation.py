@@ -175,7 +175,7 @@ def test_the_backup_of_the_manual_restores_a_database_that_is_in_use(tmp_path: P
         for part in ("Backup", "Restore")
     ]
     script = "\n".join(step[1] for step in steps if step).replace(".venv/bin/python", sys.executable)
-    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=400)
     assert (done.returncode, done.stdout) == (0, "ok\n"), done.stderr
     database.close()
 

@@ -14,6 +14,7 @@ from threading import Event
 
 import pytest
 from db_scans import LEFT_CM3, PATIENT_NAME, RIGHT_CM3, store_phantom, store_upload, upload_files
+from serving import PATIENCE_S
 from sqlalchemy import select
 
 from db import jobs, queries
@@ -41,9 +42,14 @@ class Place:
     database: Database
     started: list[subprocess.Popen[bytes]]
 
-    def start(self, analysis: str, *arguments: str, seconds: float = 0.0) -> subprocess.Popen[bytes]:
+    @property
+    def hold(self) -> Path:
+        """While this file is there, the analyses that take their time stay in the middle of a scan."""
+        return self.settings.data_dir / "hold"
+
+    def start(self, analysis: str, *arguments: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "db.worker", "--data", str(self.settings.data_dir), *arguments]
-        environment = os.environ | {"PYTHONPATH": str(ROOT / "tests"), "THIGHSEG_TEST_SECONDS": str(seconds)}
+        environment = os.environ | {"PYTHONPATH": str(ROOT / "tests"), "THIGHSEG_TEST_HOLD": str(self.hold)}
         with self.settings.worker_log_path.open("ab") as log:
             worker = subprocess.Popen(
                 [*command, "--analysis", analysis],
@@ -90,7 +96,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
     database.close()
 
 
-def wait_for(what: Callable[[], bool], *, seconds: float = 120.0) -> None:
+def wait_for(what: Callable[[], bool], *, seconds: float = PATIENCE_S) -> None:
     give_up_at = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < give_up_at, "waited too long"
@@ -146,19 +152,22 @@ QUICK = "worker_analyses:quick"
 
 
 def test_a_worker_killed_with_all_its_processes_in_mid_scan_repeats_the_scan_and_stores_it_once(place: Place) -> None:
-    worker = place.start(SLOW, seconds=60)
+    place.hold.touch()
+    worker = place.start(SLOW)
     wait_for(lambda: in_mid_scan(place))
     os.killpg(worker.pid, signal.SIGKILL)
     worker.wait()
     assert (place.job().status, place.job().attempts, place.runs()) == ("running", 1, [])  # as it fell
 
-    assert place.start(SLOW, "--once", seconds=0.5).wait(180) == 0
+    place.hold.unlink()
+    assert place.start(SLOW, "--once").wait(PATIENCE_S) == 0
     assert (place.job().status, place.job().attempts, place.job().progress) == ("done", 2, 1.0)
     assert_stored_once(place)
 
 
 def test_a_child_killed_alone_is_replaced_and_one_whose_worker_is_killed_dies_too(place: Place) -> None:
-    worker = place.start("worker_analyses:silent", "--once", seconds=60)
+    place.hold.touch()
+    worker = place.start("worker_analyses:silent", "--once")
     wait_for(lambda: in_mid_scan(place))
     (child,) = children_of(worker.pid)
     os.kill(child, signal.SIGKILL)
@@ -168,36 +177,39 @@ def test_a_child_killed_alone_is_replaced_and_one_whose_worker_is_killed_dies_to
     (second,) = children_of(worker.pid)
     assert second != child
     os.kill(worker.pid, signal.SIGKILL)  # the worker alone
-    wait_for(lambda: not is_alive(second), seconds=20)
+    wait_for(lambda: not is_alive(second))
     assert place.runs() == []
 
-    assert place.start(QUICK, "--once").wait(180) == 0
+    assert place.start(QUICK, "--once").wait(PATIENCE_S) == 0
     assert (place.job().status, place.job().attempts) == ("done", 3)
     assert_stored_once(place)
 
 
 def test_a_stopped_worker_gives_its_job_back_and_the_next_one_does_it(place: Place) -> None:
-    worker = place.start(SLOW, seconds=60)
+    place.hold.touch()
+    worker = place.start(SLOW)
     wait_for(lambda: in_mid_scan(place))
     (child,) = children_of(worker.pid)
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(30) == 0
+    assert worker.wait(PATIENCE_S) == 0
     assert not is_alive(child)
     assert (place.job().status, place.job().attempts, place.job().owner) == ("queued", 0, None)
     assert worker_pid(place.settings) is None
 
-    assert place.start(QUICK, "--once").wait(180) == 0
+    assert place.start(QUICK, "--once").wait(PATIENCE_S) == 0
     assert_stored_once(place)
 
 
 def test_a_cancelled_job_stops_at_once_and_the_next_one_is_done(place: Place, tmp_path: Path) -> None:
     place.add_scan(tmp_path / "second", muscle_hu=60)
-    worker = place.start(SLOW, "--once", seconds=6)
+    place.hold.touch()
+    worker = place.start(SLOW, "--once")
     wait_for(lambda: in_mid_scan(place))
     with place.database.write() as session:
         jobs.cancel(session, job_id=1)
-    wait_for(lambda: place.job().status == "cancelled", seconds=20)
-    assert worker.wait(180) == 0
+    wait_for(lambda: place.job().status == "cancelled")
+    place.hold.unlink()
+    assert worker.wait(PATIENCE_S) == 0
     assert place.job(2).status == "done"
     assert [run.job_id for run in place.runs()] == [2]
 
@@ -223,7 +235,7 @@ def test_a_scan_that_cannot_be_used_fails_once_with_its_reason(place: Place) -> 
 
 
 def test_an_unexpected_error_is_repeated_and_its_details_stay_in_the_log(place: Place) -> None:
-    assert place.start("worker_analyses:broken", "--once").wait(180) == 0
+    assert place.start("worker_analyses:broken", "--once").wait(PATIENCE_S) == 0
     assert (place.job().status, place.job().attempts) == ("failed", 3)
     assert "RuntimeError" in place.job().error
     assert "tensor" not in place.job().error
@@ -241,7 +253,7 @@ def test_only_one_worker_runs_on_a_data_folder_and_the_app_can_start_and_stop_it
         first = worker_pid(settings)
         assert ensure_worker_running(settings) is False
         command = [sys.executable, "-m", "db.worker", "--data", str(settings.data_dir)]
-        second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=180)
+        second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S)
         assert second.returncode == 3
         assert "running already" in second.stderr
         assert worker_pid(settings) == first
@@ -252,7 +264,7 @@ def test_only_one_worker_runs_on_a_data_folder_and_the_app_can_start_and_stop_it
 
 def test_an_idle_worker_ends_by_itself(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "db.worker", "--data", str(tmp_path / "data"), "--idle-exit", "0.2"]
-    assert subprocess.run(command, cwd=ROOT, capture_output=True, timeout=180).returncode == 0
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, timeout=PATIENCE_S).returncode == 0
 
 
 @pytest.mark.slow
@@ -268,11 +280,11 @@ def test_the_shipped_network_killed_in_mid_scan_repeats_it_and_stores_what_the_c
     place = Place(settings=settings, database=database, started=[])
     try:
         worker = place.start(DEFAULT_ANALYSIS)
-        wait_for(lambda: in_mid_scan(place), seconds=240)
+        wait_for(lambda: in_mid_scan(place))
         os.killpg(worker.pid, signal.SIGKILL)
         worker.wait()
         assert (place.job().status, place.runs()) == ("running", [])
-        assert place.start(DEFAULT_ANALYSIS, "--once").wait(400) == 0
+        assert place.start(DEFAULT_ANALYSIS, "--once").wait(PATIENCE_S) == 0
     finally:
         place.end()
     (run,) = place.runs()
