@@ -13,6 +13,7 @@ from thighseg_core.checkpoint import DEFAULT_MODEL, load_checkpoint, read_card
 from thighseg_core.labels import LabelMap
 from thighseg_core.legs import find_legs
 from thighseg_core.measurement import QualityFlag
+from thighseg_core.pelvis import without_pelvis
 from thighseg_core.postprocess import refine
 from thighseg_core.predicted_quality import MirrorAgreement
 from thighseg_core.preprocess import canonical_axes, canonical_geometry, cropped_geometry
@@ -113,6 +114,7 @@ def segment_with(
                 classes, inside, spacing_mm=geometry.spacing_mm, femur_pairs=evidence.pairs, crotch=evidence.crotch,
                 attenuation_hu=hu,
             )  # fmt: skip
+            classes = without_pelvis(classes, hu, evidence.hips, spacing_mm=geometry.spacing_mm)
             classes = refine(classes, hu, legs.numbers, body=inside, spacing_mm=geometry.spacing_mm)
             sides = name_sides(classes, legs, geometry=cropped_geometry(geometry, box))
             labels[region] = paint(classes, legs, sides)

@@ -17,6 +17,7 @@ from scipy import ndimage
 
 from thighseg_core.bones import Bone, find_bones
 from thighseg_core.labels import CLASS_INDEX, CLASSES, GROUPS
+from thighseg_core.pelvis import Hip, find_hips
 
 _SHAFT_CM2 = (4.0, 13.5)
 _ROUND = 0.55  # short over long axis; a femur cut obliquely is longer
@@ -42,8 +43,8 @@ _ABOVE_SHAFT_MM = 130.0  # iliac spine, origin of the sartorius
 class ThighEvidence:
     """shaft: (K,) slices that show the shaft of a femur with muscle around it. is_thigh: whether the series shows a
     thigh; `reason` says why not. beyond: (K,) slices below the knee or above the hip, where there is no thigh muscle.
-    pairs: slices with two shafts -> their columns. crotch: the last
-    slice on which legs are surely apart, some way below the end of the longest run of shafts.
+    pairs: slices with two shafts -> their columns. crotch: the last slice on which legs are surely apart, some way
+    below the end of the longest run of shafts. hips: femurs beside whose upper end the hip bone is in view.
     """
 
     shaft: NDArray[np.bool_]
@@ -52,6 +53,7 @@ class ThighEvidence:
     reason: str = ""
     pairs: dict[int, tuple[float, float]] = field(default_factory=dict)
     crotch: int | None = None
+    hips: tuple[Hip, ...] = ()
 
 
 def find_thigh(
@@ -85,12 +87,15 @@ def find_thigh(
         reason = f"the bone has {muscle_cm2:.0f} cm2 of lean tissue around it, a thigh at least {_MUSCLE_CM2:.0f} cm2"
         return ThighEvidence(shaft, False, none, reason)
     crotch = max(last // 2, last - round(_CROTCH_MM / spacing_mm[0]))
+    start = int(np.flatnonzero(shaft[: crotch + 1])[-1]) if shaft[: crotch + 1].any() else last
+    hips = find_hips(bones, femurs[start], start=start, slice_mm=spacing_mm[0])
+    pelvis = min((hip.first for hip in hips), default=len(shaft))
     pairs = {
         index: (found[0].centre_mm[1] / spacing_mm[2], found[1].centre_mm[1] / spacing_mm[2])
         for index, found in enumerate(femurs)
-        if len(found) == 2 and shaft[index]
+        if len(found) == 2 and shaft[index] and index < pelvis
     }
-    return ThighEvidence(shaft, True, _beyond(shaft, bones, spacing_mm[0]), pairs=pairs, crotch=crotch)
+    return ThighEvidence(shaft, True, _beyond(shaft, bones, spacing_mm[0]), pairs=pairs, crotch=crotch, hips=hips)
 
 
 def without_groups(classes: NDArray[np.uint8], beyond: NDArray[np.bool_]) -> NDArray[np.uint8]:
