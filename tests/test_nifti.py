@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import nibabel
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from bad_inputs import thigh_hu
 
-from thighseg_core.errors import GeometryMismatchError, InputError
+from thighseg_core.errors import GeometryMismatchError, InputError, UnreadableFileError
 from thighseg_core.geometry import Geometry
 from thighseg_core.labels import LabelMap
 from thighseg_core.nifti import read_ct_nifti, read_labels, write_ct, write_labels
@@ -39,6 +40,16 @@ def test_ras_becomes_lps_and_ijk_becomes_kji(tmp_path: Path) -> None:
     assert volume.geometry.to_lps_mm(np.array([2.0, 5.0, 3.0])) == pytest.approx((-97.6, 45.5, 18.0), abs=1e-5)
     assert volume.geometry.spacing_mm == pytest.approx((4, 0.9, 0.8), abs=1e-6)
     assert volume.info.notes == ()
+
+
+def test_a_file_packed_in_parts_is_read_and_one_that_fails_its_checksum_is_not(tmp_path: Path) -> None:
+    plain = _save(tmp_path / "a.nii", thigh_hu().transpose(2, 1, 0), np.eye(4)).read_bytes()
+    packed = gzip.compress(plain[:5000]) + gzip.compress(plain[5000:])
+    (tmp_path / "parts.nii.gz").write_bytes(packed + b"something that follows")
+    assert np.array_equal(read_ct_nifti(tmp_path / "parts.nii.gz").attenuation_hu, thigh_hu())
+    (tmp_path / "bad.nii.gz").write_bytes(packed[:-5] + bytes([packed[-5] ^ 1]) + packed[-4:])  # of the CRC-32
+    with pytest.raises(UnreadableFileError, match="damaged"):
+        read_ct_nifti(tmp_path / "bad.nii.gz")
 
 
 def test_the_same_scan_has_one_digest_as_dicom_and_as_nifti(tmp_path: Path) -> None:

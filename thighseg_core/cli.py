@@ -11,6 +11,7 @@ import logging
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from thighseg_core import __version__
@@ -96,7 +97,10 @@ class _Session:
         """Load, analyse and write one series."""
         name = f"{source}: {candidate.key} ({candidate.description})"
         try:
-            volume = load_series(candidate)
+            with ThreadPoolExecutor(max_workers=1) as beside:
+                loading = beside.submit(load_series, candidate)
+                import thighseg_core.inference  # noqa: F401  # torch loads meanwhile, on the thread that will compute
+            volume = loading.result()
             self.write(candidate, volume, run(volume, progress_printer(candidate.key)))
         except Exception as error:  # a series must not stop the others
             self.fail(name, error)
