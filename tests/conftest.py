@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import phantom_study
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from browsing import PATIENCE_MS, is_error
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from serving import CHROMIUM, serving
 
 from db.settings import Settings
@@ -30,6 +31,20 @@ def address(study: Settings) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"], timeout=PATIENCE_MS)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A wide window; at its end nothing may have been written to the console as an error."""
+    window = browser.new_page(viewport={"width": 1400, "height": 1000}, accept_downloads=True)
+    window.set_default_timeout(PATIENCE_MS)
+    expect.set_options(timeout=PATIENCE_MS)
+    said: list[str] = []
+    window.on("console", lambda message: said.append(message.text) if is_error(message) else None)
+    window.on("pageerror", lambda error: said.append(str(error)))
+    yield window
+    window.close()
+    assert said == []

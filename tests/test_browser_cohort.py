@@ -1,20 +1,17 @@
 """Cohort and subject in a real Chromium: a click on a point, files to take away, an address that holds the state."""
 
-# ruff: noqa: F811 - a test's parameter is the imported fixture
 from __future__ import annotations
 
 import csv
 import io
 import re
+from contextlib import suppress
 
 import pytest
-from playwright.sync_api import Page, expect
-from test_browser import CHROMIUM, opened, page  # noqa: F401 - a fixture
+from browsing import NEEDS_CHROMIUM, opened
+from playwright.sync_api import Page, TimeoutError, expect
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed (apt-get install chromium)"),
-]
+pytestmark = NEEDS_CHROMIUM
 
 
 def download(page: Page, name: str) -> bytes:
@@ -28,8 +25,11 @@ def test_a_click_on_a_point_opens_its_scan(page: Page, address: str) -> None:
     opened(page, f"{address}/cohort?side=left")
     point = page.locator(".js-plotly-plot .scatterlayer .points path.point").first
     point.wait_for()
-    page.wait_for_timeout(1000)
-    point.click(force=True)
+    for _ in range(10):  # a chart just drawn does not listen yet
+        with suppress(TimeoutError):
+            point.click(force=True, timeout=10_000)
+            page.wait_for_url("**scan=**", timeout=30_000)
+            break
     expect(page.get_by_role("heading", level=1)).to_have_text("Viewer")
     assert "scan=" in page.url
 

@@ -5,42 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
-from collections.abc import Iterator
-from pathlib import Path
 
-import phantom_study
-import pytest
-from playwright.sync_api import Page, sync_playwright
-from serving import CHROMIUM, serving
+from browsing import NEEDS_CHROMIUM, opened
+from playwright.sync_api import Page
 
-from db.settings import Settings
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="no Debian Chromium (/usr/bin/chromium)"),
-]
-PATIENCE_MS = 180_000
+pytestmark = NEEDS_CHROMIUM
 
 
-@pytest.fixture
-def page(tmp_path: Path) -> Iterator[Page]:
-    settings = Settings(data_dir=tmp_path / "data")
-    phantom_study.fill(settings, tmp_path)
-    with serving(settings) as server, sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        window = chromium.new_page(viewport={"width": 1400, "height": 1300}, accept_downloads=True)
-        window.set_default_timeout(PATIENCE_MS)
-        window.goto(f"{server.address}/export")
-        yield window
-        chromium.close()
-
-
-def test_the_zip_that_comes_down_holds_what_was_chosen(page: Page, tmp_path: Path) -> None:
+def test_the_zip_that_comes_down_holds_what_was_chosen(page: Page, address: str) -> None:
+    opened(page, f"{address}/export")
     page.get_by_text("3 scans of 2 subjects").wait_for()
     page.get_by_role("button", name="REDCap").click()
     page.get_by_text("Shift dates", exact=True).click()
     page.get_by_text("Dates are shifted by an amount").first.wait_for()
-    with page.expect_download(timeout=PATIENCE_MS) as download:
+    with page.expect_download() as download:
         page.get_by_role("button", name="Download Phantoms.zip").click()
     with zipfile.ZipFile(download.value.path()) as archive:
         names = set(archive.namelist())

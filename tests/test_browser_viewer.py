@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from browsing import NEEDS_CHROMIUM, PATIENCE_MS, drawn, opened, until
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
-from serving import CHROMIUM, PATIENCE_S
 
 from db import queries
 from db.engine import open_database
@@ -18,40 +17,33 @@ from db.settings import Settings
 from db.storage import load_label_map, load_volume
 from thighseg_core.labels import label_value
 
-PATIENCE_MS = PATIENCE_S * 1000
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed (apt-get install chromium)"),
-]
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    window = browser.new_page(viewport={"width": 1500, "height": 1100}, accept_downloads=True)
-    window.set_default_timeout(PATIENCE_MS)
-    expect.set_options(timeout=PATIENCE_MS)
-    said: list[str] = []
-    window.on("pageerror", lambda error: said.append(str(error)))
-    yield window
-    window.close()
-    assert said == []
-
-
-def opened(page: Page, url: str) -> Page:
-    page.goto(url)
-    page.locator(".thighseg-viewer[data-ready]").wait_for()
-    return page
+pytestmark = NEEDS_CHROMIUM
 
 
 def line(page: Page) -> str:
     return page.locator(".thighseg-viewer .line").inner_text()
 
 
+def says(page: Page, words: str) -> None:
+    expect(page.locator(".thighseg-viewer .line")).to_contain_text(words)
+
+
 def picture(page: Page) -> np.ndarray:
-    page.wait_for_timeout(800)
     shot = page.locator(".thighseg-viewer canvas.scan").screenshot()
     return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB")).astype(int)
+
+
+def settled(page: Page) -> np.ndarray:
+    """The picture once it no longer changes."""
+    shots = [picture(page)]
+
+    def steady() -> bool:
+        page.wait_for_timeout(1500)
+        shots.append(picture(page))
+        return bool((shots[-1] == shots[-2]).all())
+
+    until(page, steady)
+    return shots[-1]
 
 
 def coloured(pixels: np.ndarray) -> float:
@@ -71,18 +63,18 @@ def test_wheel_keys_slider_and_profile_move_through_the_slices(page: Page, addre
     opened(page, f"{address}/viewer?scan=1")
     canvas = page.locator("canvas.scan")
     canvas.press("Home")
-    assert line(page).startswith("Slice 1 of 12")
+    says(page, "Slice 1 of 12")
     canvas.press("ArrowUp")
-    assert line(page).startswith("Slice 2 of 12")
+    says(page, "Slice 2 of 12")
     box = canvas.bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + box["width"] * 0.2, box["y"] + box["height"] / 2)
     page.mouse.wheel(0, 100)
-    expect(page.locator(".line")).to_contain_text("Slice 3 of 12")
+    says(page, "Slice 3 of 12")
     page.get_by_role("slider", name="Slice, counted from the feet").fill("7")
-    assert line(page).startswith("Slice 7 of 12")
+    says(page, "Slice 7 of 12")
     page.locator(".profile svg").click(position={"x": 2, "y": 40})
-    assert line(page).startswith("Slice 1 of 12")
+    says(page, "Slice 1 of 12")
 
 
 def test_the_attenuation_and_the_label_under_the_cursor_are_read_out(page: Page, address: str) -> None:
@@ -107,16 +99,16 @@ def test_the_attenuation_and_the_label_under_the_cursor_are_read_out(page: Page,
 
 def test_labels_can_be_switched_off_and_shown_as_outlines(page: Page, address: str) -> None:
     opened(page, f"{address}/viewer?scan=1")
-    full = coloured(picture(page))
+    full = coloured(settled(page))
     assert full > 0.05
     page.get_by_role("button", name="Outline").click()
-    outlined = coloured(picture(page))
-    assert 0 < outlined < 0.6 * full
+    until(page, lambda: 0 < coloured(picture(page)) < 0.6 * full)
     page.get_by_role("button", name="Outline").click()
+    until(page, lambda: coloured(picture(page)) == pytest.approx(full, rel=0.05))
     page.locator("canvas.scan").press(" ")
-    assert coloured(picture(page)) < 0.02
+    until(page, lambda: coloured(picture(page)) < 0.02)
     page.locator("canvas.scan").press(" ")
-    assert coloured(picture(page)) == pytest.approx(full, rel=0.05)
+    until(page, lambda: coloured(picture(page)) == pytest.approx(full, rel=0.05))
 
 
 def test_a_brush_correction_becomes_version_2_with_its_author_in_table_and_csv(
@@ -143,6 +135,7 @@ def test_a_brush_correction_becomes_version_2_with_its_author_in_table_and_csv(
     page.get_by_role("textbox", name="Author").fill("Dr. Brush")
     page.get_by_role("button", name="Save as version 2").click()
     expect(page.get_by_text("Version 2, corrected by Dr. Brush").first).to_be_visible()
+    drawn(page)
 
     # the label map says what the number must be
     database = open_database(study.database_path)
@@ -192,5 +185,5 @@ def test_a_browser_without_webgl2_gets_plain_pictures(browser: Browser, address:
     )
     window.goto(f"{address}/viewer?scan=1")
     window.locator('img[alt^="Axial slice"]').first.wait_for()
-    assert window.get_by_text("This browser has no WebGL2").count() == 1
+    expect(window.get_by_text("This browser has no WebGL2")).to_have_count(1, timeout=PATIENCE_MS)
     window.close()
