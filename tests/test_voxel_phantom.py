@@ -78,27 +78,37 @@ def test_axis_by_axis_sampling_is_that_of_scipy(order):
     assert got == pytest.approx(wanted, abs=1e-3)
 
 
-def test_condyles_end_round():
-    before, after = person(), with_round_condyles(person())
-    areas = [(one.labels == label_value("femur", "left")).sum(axis=(1, 2))[8:18] for one in (before, after)]
-    assert list(areas[0]) == [0, 0, *[80] * 8]
-    # 1 - (1 - d / 18)^2 of 80 pixels, at d = 1.5, 4.5, ... mm
-    expected = [80 * (1 - (1 - d / 18) ** 2) for d in (1.5, 4.5, 7.5, 10.5, 13.5, 16.5)]
-    assert np.abs(areas[1][2:8] - expected).max() <= 30  # pixels at one depth go together
-    assert (np.diff(areas[1][2:8]) >= 0).all()
-    assert areas[1][2] < 40
+def lower_end(*, inner_mm: float) -> VoxelPerson:
+    """A block of bone on the left, 70 x 60 mm wide, from z = 0 on; its inner half begins at `inner_mm`."""
+    labels = np.zeros((40, 80, 90), dtype=np.uint8)
+    labels[:, 10:70, 10:80] = label_value("femur", "left")
+    labels[: round(inner_mm), :, :45] = 0
+    affine = np.array([[0, 0, 1.0, 0], [0, 1.0, 0, 0], [1.0, 0, 0, 0.5], [0, 0, 0, 1]])
+    right = np.zeros_like(labels)
+    right[5:, 2:8] = label_value("femur", "right")
+    right[5:, 2:8, ::2] = label_value("femur", "right")
+    return VoxelPerson(np.full(labels.shape, 700, np.int16), np.maximum(labels, right), Geometry(labels.shape, affine))
 
 
-def test_each_condyle_is_rounded_at_its_own_end():
-    uneven = person()
-    uneven.labels[10:14, 24:34, 90:94] = 0  # the inner half of the left femur ends four slices, 12 mm, higher
-    after = with_round_condyles(uneven).labels == label_value("femur", "left")
-    inner, outer = after[:, :, 90:94].sum(axis=(1, 2)), after[:, :, 94:98].sum(axis=(1, 2))
-    for areas, end in ((outer, 10), (inner, 14)):
-        assert (np.diff(areas[end : end + 6]) >= 0).all()
-        assert areas[end - 1] == 0
-        assert areas[end] < 20
-        assert areas[end + 6] == 40
+@pytest.mark.parametrize("inner_mm", [0.0, 8.0])
+def test_each_condyle_is_rounded_at_its_own_end_as_in_real_knees(inner_mm):
+    before = lower_end(inner_mm=inner_mm)
+    after = with_round_condyles(before, sex="female")
+    kept = after.labels == label_value("femur", "left")
+    # a half is 60 x 35 mm; the ellipse with the second moments of a rectangle has pi / 3 of its area
+    whole_mm2 = np.pi / 3 * 60 * 35
+    for half, end_mm, share in (
+        (slice(None, 45), inner_mm, {2: 0.42, 6: 0.815}),  # inner: 0.35 at 2 mm and 0.49 at 3, 0.79 and 0.84
+        (slice(45, None), 0.0, {2: 0.23, 6: 0.61}),  # outer: 0.18 and 0.28, 0.56 and 0.66
+    ):
+        areas = kept[:, :, half].sum(axis=(1, 2))
+        assert areas[: round(end_mm)].sum() == 0
+        for mm, expected in share.items():
+            assert areas[round(end_mm) + mm] == pytest.approx(expected * whole_mm2, rel=0.06)
+        assert areas[round(end_mm) + 14] == 60 * 35
+    off = (before.labels == label_value("femur", "left")) & ~kept
+    assert set(after.labels[off]) == {label_value("intermuscular", "left")}
+    assert set(after.attenuation_hu[off]) == {30}
 
 
 def test_measured_volume_and_fat_are_those_of_the_object():

@@ -47,16 +47,15 @@ def femur_length_mm(shape: FemurShape, stack: SliceStack) -> tuple[float, NDArra
     reasons = [reason for reason in (shape.head_reason, shape.condyles_reason) if reason]
     if shape.head_mm is None or shape.head_radius_mm is None or shape.head_top_mm is None:
         return "; ".join(reasons)
-    if shape.condyles_mm is None or shape.bottom_mm is None:
+    if shape.condyles_mm is None or shape.condyle_ends_mm is None:
         return "; ".join(reasons)
     axis = shape.head_mm - shape.condyles_mm
     axis = axis / np.linalg.norm(axis)
     cosine = float(axis @ stack.normal)
     if cosine < _FLATTEST_COSINE:
         return "the femur lies too far off the direction of the slices"
-    along = shape.voxels_mm @ axis
-    below_mm = float((shape.voxels_mm @ stack.normal).min() - shape.bottom_mm) * cosine  # of the lowest slice
-    lowest = float(along.min()) - below_mm
+    # the second: where a tilted femur's lowest point lies beside the middle of a condyle
+    lowest = min(float((shape.condyle_ends_mm @ axis).min()), float((shape.voxels_mm @ axis).min()))
     # the top as clipped to the slice in which it must lie
     top = float(shape.head_mm @ axis) + (shape.head_top_mm - float(shape.head_mm @ stack.normal))
     length = top - lowest

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from thighseg_core.axial import AxialView
+from thighseg_core.condyles import condyle_ends
 from thighseg_core.geometry import Geometry
 
 # Our conventions, wide around adult femurs and around the synthetic ones
@@ -23,7 +24,9 @@ _HEAD_BEYOND_MM = 3.0  # so much, and a slice, may the ball rise above the highe
 _HEAD_MISFIT = 0.12  # root mean square of the areas' misfit, as a share of the largest
 _CONDYLES_MM = 50.0  # least width across the condyles
 _LOWER_END_MM = 35.0  # of the lower end in which that width is looked for
-_END_SHARE = 0.75  # of the largest section there: the lowest section is smaller, or the label stops inside the condyles
+# Of the largest section there: the lowest one is smaller, or the label stops inside the condyles. A thick slice may lie
+# 7 mm above their end, where the Visible Human woman's inner condyle has 0.84 of its full section.
+_END_SHARE, _THICK_END_SHARE, _THICK_MM = 0.75, 0.87, 5.5
 _CENTRE_MM = 22.0  # of the lower end whose centre stands for that of the condyles
 _SMALLEST_PIECE_CM3 = 3.0
 Box = tuple[slice, slice, slice]
@@ -52,7 +55,8 @@ class FemurShape:
     area_mm2, width_mm: (K,) area and longest diameter (of the ellipse with the same second moments); 0 where there is
     none. centre_mm: (K, 3) LPS, NaN where there is none. voxels_mm: (N, 3) LPS of all its voxel centres.
     head_mm: (3,) centre of the head; head_radius_mm, head_top_mm: its radius and the position of its top.
-    bottom_mm: position of the lower end, and condyles_mm: (3,) the middle of the condyles.
+    bottom_mm: position of the lower end, condyles_mm: (3,) the middle of the condyles, condyle_ends_mm: (1 or 2, 3) the
+    lowest point of each.
     Where an end is not seen these are None, and `head_reason`, `condyles_reason` say why.
     """
 
@@ -65,6 +69,7 @@ class FemurShape:
     head_top_mm: float | None
     bottom_mm: float | None
     condyles_mm: NDArray[np.float64] | None
+    condyle_ends_mm: NDArray[np.float64] | None
     head_reason: str = ""
     condyles_reason: str = ""
 
@@ -111,7 +116,7 @@ def femur_shape(
     planes = {k: mask[k - box[0].start] for k in order}
     ends = [int(top_down[0]), int(top_down[-1])]
     head = _head(order, planes, stack, view, at_end=order[0] == ends[0])
-    low = _lower_end(order, area_mm2, width_mm, stack, at_end=order[-1] == ends[1])
+    condyles_reason = _not_condyles(order, area_mm2, width_mm, stack, at_end=order[-1] == ends[1])
     head_mm = None
     if not isinstance(head, str):
         above_neck = head[0] + 0.35 * head[1]
@@ -120,9 +125,13 @@ def femur_shape(
         flat = np.c_[np.full(len(cut), chosen), cut]
         middle = voxels_to_lps_mm(flat, view, geometry).mean(axis=0)
         head_mm = middle + (head[0] - middle @ stack.normal) * stack.normal
-    condyles_mm = None
-    if not isinstance(low, str):
-        near = voxels_mm @ stack.normal <= low + _CENTRE_MM
+    condyles_mm, condyle_ends_mm, bottom_mm = None, None, None
+    if not condyles_reason:
+        condyle_ends_mm = condyle_ends(
+            voxels_mm, normal=stack.normal, slice_mm=stack.slice_mm, face_area_mm2=view.face_area_mm2
+        )
+        bottom_mm = float((condyle_ends_mm @ stack.normal).min())
+        near = voxels_mm @ stack.normal <= bottom_mm + _CENTRE_MM
         condyles_mm = np.asarray((voxels_mm[near].max(axis=0) + voxels_mm[near].min(axis=0)) / 2)
     return FemurShape(
         area_mm2=area_mm2,
@@ -132,10 +141,11 @@ def femur_shape(
         head_mm=head_mm,
         head_radius_mm=None if isinstance(head, str) else head[1],
         head_top_mm=None if isinstance(head, str) else head[2],
-        bottom_mm=None if isinstance(low, str) else low,
+        bottom_mm=bottom_mm,
         condyles_mm=condyles_mm,
+        condyle_ends_mm=condyle_ends_mm,
         head_reason=head if isinstance(head, str) else "",
-        condyles_reason=low if isinstance(low, str) else "",
+        condyles_reason=condyles_reason,
     )
 
 
@@ -225,25 +235,22 @@ def _ball(t: NDArray[np.float64], area_mm2: NDArray[np.float64]) -> tuple[float,
     return float(centre), radius, misfit
 
 
-def _lower_end(
+def _not_condyles(
     order: list[int],
     area_mm2: NDArray[np.float64],
     width_mm: NDArray[np.float64],
     stack: SliceStack,
     *,
     at_end: bool,
-) -> float | str:
-    """Position of the distal end of the condyles, or why it is not seen.
-
-    Below the middle of the lowest slice a condyle goes on by up to a slice: half of one is taken. The areas of the
-    lowest sections tell no better where within it (on phantoms, whose two condyles end at different heights).
-    """
+) -> str:
+    """Why the distal end of the condyles is not seen; "" where it is."""
     if at_end:
         return "the femur reaches the caudal end of the scan"
     lowest = float(stack.position_mm[order[-1]])
     near = [k for k in order if stack.position_mm[k] - lowest <= _LOWER_END_MM]
     if len(near) < 2 or width_mm[near].max() < _CONDYLES_MM:
         return "the lower end of what is labelled femur is not as wide as its condyles"
-    if area_mm2[order[-1]] > _END_SHARE * area_mm2[near].max():
+    share = _THICK_END_SHARE if stack.slice_mm > _THICK_MM else _END_SHARE
+    if area_mm2[order[-1]] > share * area_mm2[near].max():
         return "what is labelled femur stops within the condyles"
-    return lowest - stack.slice_mm / 2
+    return ""

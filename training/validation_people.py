@@ -7,7 +7,7 @@ from pathlib import Path
 from training.phantom import Person
 from training.voxel_phantom import VoxelPerson, voxel_person, with_fat
 
-PIXEL_MM, SLICE_MM = 1.5, 1.0  # thin slices: an end must not lie on a step of the object
+PIXEL_MM, SLICE_MM = 1.0, 1.0  # fine: neither an edge nor an end may lie on a step of the object
 CACHE = Path("cache/phantoms")
 PEOPLE = {
     "woman-lean": Person("female", 31, 0.96, 14.0, -0.4, 0.03, 57.0),
@@ -26,7 +26,7 @@ def validation_person(
 ) -> VoxelPerson:
     """One of `PEOPLE`, with another share of fat or other deposits where asked; made when it is not in `cache`, which
     takes a minute or more."""
-    path, person = cache / f"{name}_{SLICE_MM:g}mm.npz", PEOPLE[name]
+    path, person = cache / f"{name}_{PIXEL_MM:g}_{SLICE_MM:g}mm.npz", PEOPLE[name]
     if not path.exists():
         cache.mkdir(parents=True, exist_ok=True)
         voxel_person(person, pixel_mm=PIXEL_MM, slice_mm=SLICE_MM).save(path)

@@ -18,6 +18,7 @@ from scipy import ndimage
 from thighseg_core.geometry import Geometry
 from thighseg_core.labels import GROUPS, LABELS, SIDES, LabelMap, label_value
 from thighseg_core.volume import CTVolume, SeriesInfo
+from training.condyles import rounded_ends
 from training.phantom import Acquisition, Person, both_thighs
 from training.rendering import RenderRange
 from training.synthesis import AnatomyRange
@@ -26,7 +27,6 @@ FAT_HU, FAT_BELOW_HU = -105, -30
 LEAN_SPREAD_HU = 12.0  # of lean tissue around the person's muscle attenuation
 DEPOSIT_MM = (10.0, 2.0, 2.0)  # streaks along the leg, some 6 mm thick
 GROUP_FAT = {"extensor": 0.6, "flexor": 1.4}  # times the person's share
-CONDYLE_MM = 18.0  # half axis, along the leg, that the lower ends of the femurs are rounded with
 JOINT_HU = 30
 OBJECT_LEVELS = (-0.05, 1.06)  # the whole femur of both legs, which may lie 5 % of its length apart
 
@@ -154,42 +154,21 @@ def voxel_person(person: Person, *, pixel_mm: float = 1.25, slice_mm: float = 3.
     )
     grid = Acquisition(slice_mm=slice_mm, pixel_mm=pixel_mm, levels=OBJECT_LEVELS)
     made = both_thighs(person, grid, ranges=still, rendering=tissues)
-    made_of_it = with_round_condyles(VoxelPerson(made.attenuation_hu, made.labels, made.geometry))
+    made_of_it = with_round_condyles(VoxelPerson(made.attenuation_hu, made.labels, made.geometry), sex=person.sex)
     return with_fat(made_of_it, share=person.fat_share, muscle_hu=person.muscle_hu, seed=person.seed)
 
 
-def with_round_condyles(person: VoxelPerson) -> VoxelPerson:
-    """The person with the lower ends of the femurs rounded off, each condyle by itself: the atlas, which knows the
-    cartilage only, ends them flat. What is taken off becomes the soft tissue of the joint."""
+def with_round_condyles(person: VoxelPerson, *, sex: str) -> VoxelPerson:
+    """The person with the lower ends of the femurs rounded as condyles are. What is taken off becomes the soft tissue
+    of the joint."""
     labels, attenuation_hu = person.labels.copy(), person.attenuation_hu.copy()
-    slice_mm, *pixel_mm = person.geometry.spacing_mm
     for side in SIDES:
-        femur = person.labels == label_value("femur", side)
-        for condyle in _condyles(femur, slice_mm):
-            bottom = int(np.flatnonzero(condyle.any(axis=(1, 2)))[0])
-            ends = range(bottom, bottom + int(CONDYLE_MM / slice_mm))
-            largest = max(int(condyle[k].sum()) for k in ends)
-            for k in ends:
-                beyond = 1 - (k - bottom + 0.5) * slice_mm / CONDYLE_MM
-                # distances within the whole femur: where the condyles touch there is no edge to round
-                inside_mm = np.where(condyle[k], ndimage.distance_transform_edt(femur[k], sampling=pixel_mm), 0)
-                kept = round(largest * (1 - beyond**2))  # sections of an ellipsoid
-                off = condyle[k] & (inside_mm <= np.sort(inside_mm, axis=None)[-kept - 1])
-                labels[k][off] = label_value("intermuscular", side)
-                attenuation_hu[k][off] = JOINT_HU
+        bone, joint = label_value("femur", side), label_value("intermuscular", side)
+        femur = person.labels == bone
+        for k, kept in rounded_ends(femur, spacing_mm=person.geometry.spacing_mm, sex=sex, left=side == "left"):
+            off = femur[k] & ~kept
+            labels[k][off], attenuation_hu[k][off] = joint, JOINT_HU
     return VoxelPerson(attenuation_hu, labels, person.geometry)
-
-
-def _condyles(femur: NDArray[np.bool_], slice_mm: float) -> list[NDArray[np.bool_]]:
-    """The lowest 1.5 `CONDYLE_MM` of a femur, parted into its inner and outer half."""
-    bottom = int(np.flatnonzero(femur.any(axis=(1, 2)))[0])
-    low = np.zeros_like(femur)
-    low[bottom : bottom + int(1.5 * CONDYLE_MM / slice_mm)] = femur[bottom : bottom + int(1.5 * CONDYLE_MM / slice_mm)]
-    columns = np.flatnonzero(low.any(axis=(0, 1)))
-    middle = (columns[0] + columns[-1]) // 2 + 1
-    first, second = low.copy(), low.copy()
-    first[:, :, middle:], second[:, :, :middle] = False, False
-    return [first, second]
 
 
 def with_fat(
@@ -226,8 +205,8 @@ def scan_person(person: VoxelPerson, scanner: Scanner) -> tuple[CTVolume, LabelM
     to_object = fine @ back @ geometry.affine  # index in the scan -> index in the object
     rows_mm, columns_mm = person.geometry.spacing_mm[1:]
     soft = person.attenuation_hu.astype(np.float32)
-    if scanner.blur_mm:
-        soft = ndimage.gaussian_filter(soft, (0, scanner.blur_mm / rows_mm, scanner.blur_mm / columns_mm))
+    blur = [_added_blur_mm(scanner.blur_mm, step_mm) / step_mm for step_mm in (rows_mm, columns_mm)]
+    soft = ndimage.gaussian_filter(soft, (0, *blur))
     n_parts = max(1, round(scanner.slice_mm / person.geometry.spacing_mm[0]))
     total = np.zeros(geometry.shape, dtype=np.float32)
     for part in range(n_parts):
@@ -244,6 +223,11 @@ def scan_person(person: VoxelPerson, scanner: Scanner) -> tuple[CTVolume, LabelM
         slice_thickness_mm=scanner.slice_mm,
     )
     return CTVolume(attenuation_hu, geometry, info), LabelMap(labels.astype(np.uint8), geometry)
+
+
+def _added_blur_mm(blur_mm: float, step_mm: float) -> float:
+    """What is missing of a blur when the object is interpolated linearly, which blurs by itself by step / sqrt(6)."""
+    return float(np.sqrt(max(0.0, blur_mm**2 - step_mm**2 / 6)))
 
 
 def _sampled(array, matrix, offset, shape, *, order, outside):  # type: ignore[no-untyped-def]
