@@ -3,6 +3,9 @@
 The same file is the web application (`app`, imported once by the server) and the script that draws each page.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import streamlit as st
 from starlette.middleware import Middleware
 from streamlit.runtime.pages_manager import PagesManager
@@ -13,7 +16,17 @@ from pages.parts import cache, ending, navigation, receiving, scan_routes, shell
 # link after a start (/viewer?scan=3) would be answered with "page does not exist". Ours is an ordinary package.
 PagesManager.uses_pages_directory = False
 
-app = st.App(__file__, routes=scan_routes.routes(), middleware=[Middleware(receiving.ToDisk)], lifespan=ending.in_time)
+
+@asynccontextmanager
+async def lifespan(app: st.App) -> AsyncIterator[None]:
+    """What the server does before its first page."""
+    del app
+    ending.in_time()
+    cache.read_ahead()
+    yield
+
+
+app = st.App(__file__, routes=scan_routes.routes(), middleware=[Middleware(receiving.ToDisk)], lifespan=lifespan)
 
 
 def main() -> None:

@@ -4,15 +4,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Event
 from typing import Any
 
+import pandas as pd
 import phantom_study
+import pytest
 from phantom_study import TWO_PEOPLE, Visit
+from serving import PATIENCE_S
 from sqlalchemy import update
+from sqlalchemy.orm import Session
 from streamlit.testing.v1 import AppTest
-from test_app import database, settings, start, text  # noqa: F401 - fixtures
+from test_app import database, settings, start, text, until  # noqa: F401 - fixtures
 
-from db import models
+from db import cohort, models
 from db.engine import Database
 from db.models import Review, Run
 from db.settings import Settings
@@ -143,3 +148,26 @@ def test_a_femur_that_may_be_cut_off_divides_nothing(settings: Settings, tmp_pat
     assert [box.value for box in extent] == ["full"]
     assert "Per height²" in divided[0].options
     assert "Per femur volume" not in divided[0].options
+
+
+def test_while_a_change_is_being_read_the_page_shows_what_was_before_and_then_follows(
+    settings: Settings, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phantom_study.fill(settings, tmp_path)
+    app = start("cohort")
+    assert "**3** scans" in text(app)
+    may_read, really_read = Event(), cohort.scans_frame
+
+    def slowly(session: Session) -> pd.DataFrame:
+        assert may_read.wait(PATIENCE_S)
+        return really_read(session)
+
+    monkeypatch.setattr(cohort, "scans_frame", slowly)
+    with database.write() as session:
+        session.add(Review(run_id=3, decision="rejected", reviewer="R"))
+    app.run()
+    assert "**3** scans" in text(app)
+    assert "follows in a moment" in text(app)
+    may_read.set()
+    said = until(app, "**2** scans")
+    assert "follows in a moment" not in said

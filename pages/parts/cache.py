@@ -6,7 +6,7 @@ import gc
 import hmac
 import io
 from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,8 @@ from thighseg_core.label_changes import LabelChange, label_changes
 from thighseg_core.labels import LabelMap
 from thighseg_core.preview import preview
 from thighseg_core.volume import CTVolume
+
+_PATIENCE_S = 0.6  # for scans being read before a page shows those of before
 
 
 @st.cache_resource(show_spinner=False)
@@ -162,10 +164,51 @@ def preview_png(storage_path: str, label_map_path: str) -> bytes:
     return out.getvalue()
 
 
+def cohort_scans(newest: int) -> tuple[int, pd.DataFrame]:
+    """(revision, `db.cohort.scans_frame` at it). Shared by all sessions: read it, never write into it.
+
+    newest: `db.cohort.revision` now. Reading 150,000 scans takes seconds: a page waits a moment for them, then has
+    those of the last revision that was read, and draws itself again later.
+    """
+    reading, held = _scans(newest), _scans_held()
+    wait([reading], timeout=_PATIENCE_S if held else None)
+    if reading.done():
+        if reading.exception() is not None:
+            _scans.clear(newest)  # type: ignore[attr-defined]
+        held["newest"] = (newest, reading.result())
+    return held["newest"]
+
+
+def read_ahead() -> None:
+    """Begin to read what the first look at the cohort page needs, when there is a study."""
+    _cohort().submit(_read_ahead)
+
+
+def _read_ahead() -> None:
+    if not settings().database_path.exists():
+        return
+    with database().read() as session:
+        newest = cohort.revision(session)
+    _scans(newest)
+
+
 @st.cache_resource(show_spinner=False, max_entries=2)
-def cohort_scans(revision: int) -> pd.DataFrame:
-    """`db.cohort.scans_frame` at this `db.cohort.revision`. Shared by all sessions: read it, never write into it."""
+def _scans(revision: int) -> Future[pd.DataFrame]:
     del revision  # it is the key
+    return _cohort().submit(_read_scans)
+
+
+@st.cache_resource(show_spinner=False)
+def _scans_held() -> dict[str, tuple[int, pd.DataFrame]]:
+    return {}
+
+
+@st.cache_resource(show_spinner=False)
+def _cohort() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="cohort")
+
+
+def _read_scans() -> pd.DataFrame:
     with database().read() as session:
         return cohort.scans_frame(session)
 

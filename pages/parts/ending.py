@@ -10,8 +10,6 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from types import FrameType
 
 PATIENCE_S = 10.0
@@ -19,13 +17,10 @@ PATIENCE_S = 10.0
 log = logging.getLogger(__name__)
 
 
-@asynccontextmanager
-async def in_time(app: object) -> AsyncIterator[None]:
-    """Lifespan for `st.App`: from the first SIGTERM or SIGINT on, the process has `PATIENCE_S` to end by itself."""
-    del app
+def in_time() -> None:
+    """From the first SIGTERM or SIGINT on, the process has `PATIENCE_S` to end by itself."""
     for number in (signal.SIGTERM, signal.SIGINT):
         _limit(number)
-    yield
 
 
 def _limit(number: signal.Signals) -> None:

@@ -27,8 +27,10 @@ def page() -> None:
     """Draw the page."""
     shell.header("Cohort", "One measurement across all subjects. Click a point to open its scan.")
     with cache.database().read() as session:
-        revision = database_cohort.revision(session)
-    scans = cache.cohort_scans(revision)
+        newest = database_cohort.revision(session)
+    revision, scans = cache.cohort_scans(newest)
+    if revision != newest:
+        _follow(newest)
     if scans.empty:
         shell.empty(
             "Nothing to compare yet",
@@ -64,6 +66,14 @@ def page() -> None:
     )
     _SECTIONS[str(section)][1](selection, values)
     st.caption("The address of this page holds measure, filters and section: copy it to come back to this state.")
+
+
+@st.fragment(run_every="1s")
+def _follow(newest: int) -> None:
+    """Say that a moment ago something changed, and draw the page again once that is read."""
+    if cache.cohort_scans(newest)[0] == newest:
+        st.rerun()
+    st.caption(":material/sync: Something changed in the study; this page follows in a moment.")
 
 
 def _counts(values: pd.DataFrame, *, missing: int, said: str) -> None:
