@@ -1,4 +1,4 @@
-"""Resident memory of the server before, while and after 1 GB is uploaded through a real browser.
+"""Resident memory of the server before, while and after 1 GB is uploaded and stored through a real browser.
 
 .venv/bin/python -m tests.benchmarks.upload_memory [MEGABYTES]
 """
@@ -10,12 +10,18 @@ import tempfile
 import threading
 import time
 import zipfile
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from playwright.sync_api import sync_playwright
 
+from db.drafts import keep_drafts
 from db.settings import Settings
+from db.supervisor import worker_lock
+from db.uploads import inspect, open_uploads
+from pages.parts import apart
 from tests.serving import CHROMIUM, serving
 from training.dicom_factory import axial_affine, write_ct_series
 
@@ -51,6 +57,18 @@ def main() -> None:
             _say(f"peak until all series are read: {watch.peak_mb:.0f} MB ({time.monotonic() - began:.0f} s)")
             watch.stop()
             _say(f"after: {_resident_mb(server.process.pid):.0f} MB")
+            with worker_lock(settings):  # so that no worker starts to segment what is stored
+                _give_codes(settings)
+                page.reload()
+                read.click()
+                watch, began = Watch(server.process.pid), time.monotonic()
+                page.get_by_text("stored and queued").wait_for()
+                watch.stop()
+            _say(
+                f"peak while {n_series} series are stored: server {watch.peak_mb:.0f} MB, its child "
+                f"{watch.child_peak_mb:.0f} MB ({time.monotonic() - began:.0f} s)"
+            )
+            _say(f"after: {_resident_mb(server.process.pid):.0f} MB")
             browser.close()
             time.sleep(60)
             _say(f"the browser closed for a minute: {_resident_mb(server.process.pid):.0f} MB")
@@ -62,10 +80,10 @@ def _say(text: str) -> None:
 
 
 class Watch:
-    """Highest resident memory of a process, looked at ten times a second."""
+    """Highest resident memory of a process and of its largest child, looked at ten times a second."""
 
     def __init__(self, process_id: int) -> None:
-        self.peak_mb = 0.0
+        self.peak_mb = self.child_peak_mb = 0.0
         self._process_id = process_id
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
@@ -74,6 +92,7 @@ class Watch:
     def _look(self) -> None:
         while not self._end.wait(0.1):
             self.peak_mb = max(self.peak_mb, _resident_mb(self._process_id))
+            self.child_peak_mb = max([self.child_peak_mb, *_of_children_mb(self._process_id)])
 
     def stop(self) -> None:
         self._end.set()
@@ -85,6 +104,21 @@ def _resident_mb(process_id: int) -> float:
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1000
     raise RuntimeError(f"process {process_id} tells no memory")
+
+
+def _of_children_mb(process_id: int) -> Iterator[float]:
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError, RuntimeError):  # it may end meanwhile
+            if int((path / "stat").read_text().rpartition(")")[2].split()[1]) == process_id:
+                yield _resident_mb(int(path.name))
+
+
+def _give_codes(settings: Settings) -> None:
+    """What a person types into the table: a subject's code for each series."""
+    (upload,) = open_uploads(settings)
+    with apart.process() as call:
+        found = call(inspect, upload)
+    keep_drafts(upload, {one.key: {"subject_code": f"S{number:02d}"} for number, one in enumerate(found.series)})
 
 
 def _zip_of_series(folder: Path, n_series: int) -> Path:
