@@ -1,5 +1,7 @@
 """The network over a stack: batches, padding, mirroring, smoothing, and what happens when memory ends."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -100,6 +102,31 @@ def test_no_smoothing_leaves_slices_alone():
     assert [float(t) for t in _smoothed([torch.tensor(3.0), torch.tensor(5.0)], [1.0])] == [3.0, 5.0]
 
 
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_batches_computed_beside_one_another_come_in_order_and_leave_the_threads_as_they_were(two_threads):
+    class SlowAtFirst(ReadsAttenuation):
+        def forward(self, image):
+            time.sleep(0.3 if (image[0] < -0.9).all() else 0.0)  # the first batch, of air, is ready last
+            return super().forward(image)
+
+    hu = np.repeat(scan(grid()).attenuation_hu[:1], 12, axis=0)
+    hu[:4] = -1000
+    averaged = _predict(hu, SlowAtFirst(PREPROCESSING), InferenceOptions(flip_averaging=True))
+    assert torch.get_num_threads() == 2
+    assert (averaged.classes[:4] == 0).all()
+    assert (averaged.classes[4:] == averaged.classes[4]).all()
+    assert averaged.classes[4].any()
+    assert (averaged.mirror.answers[:4] == 0).all()
+    assert (averaged.mirror.answers[4:].sum(axis=1) > 0).all()
+
+
 def test_short_memory_leads_to_smaller_batches_and_says_so(monkeypatch):
     from thighseg_core import inference
 
@@ -114,7 +141,7 @@ def test_short_memory_leads_to_smaller_batches_and_says_so(monkeypatch):
     monkeypatch.setattr(batches, "device", "cuda-in-name-only")
     monkeypatch.setattr(torch.Tensor, "to", lambda self, *_args, **_kwargs: self)
     monkeypatch.setattr(torch, "autocast", lambda *_args, **_kwargs: __import__("contextlib").nullcontext())
-    done = batches.run(torch.zeros(5, 1, 32, 32))
+    done = list(batches.run([torch.zeros(5, 1, 32, 32)]))
     assert len(done) == 5
     assert batches.size == 2
     assert len(batches.notes) == 1
@@ -134,7 +161,7 @@ def test_a_gpu_too_small_for_one_slice_hands_over_to_the_cpu(monkeypatch):
     monkeypatch.setattr(batches, "device", "cuda-in-name-only")
     monkeypatch.setattr(torch.Tensor, "to", lambda self, *_args, **_kwargs: self)
     monkeypatch.setattr(torch, "autocast", lambda *_args, **_kwargs: __import__("contextlib").nullcontext())
-    done = batches.run(torch.zeros(3, 1, 32, 32))
+    done = list(batches.run([torch.zeros(3, 1, 32, 32)]))
     assert len(done) == 3
     assert batches.device == "cpu"
     assert "CPU was used" in batches.notes[-1]

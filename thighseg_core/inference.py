@@ -10,6 +10,7 @@ import copy
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +33,10 @@ from thighseg_core.preprocess import AIR_HU, HIGHEST_HU, normalise, working_shap
 # with a margin of air 0.6 and 0.87.
 _CUT_MARGIN = 20  # pixels of the network
 _CPU_BATCH = 4  # larger ones are no faster on two cores
+_CPU_BESIDE = 2  # batches at a time
 _CUDA_BATCH = 64
+
+_Answer = tuple[Tensor, NDArray[np.int64] | None]  # (B, C, H, W) probabilities, pixels of `_agreeing_pixels`
 
 
 @dataclass(frozen=True)
@@ -107,14 +111,14 @@ def _slice_probabilities(
     shape = working_shape((rows, columns), spacing_mm, preprocessing.spacing_mm)
     margins = _air_margins(attenuation_hu)
     top, left = margins[0][0], margins[1][0]
-    start = 0
-    while start < n_slices:
-        slab = attenuation_hu[start : start + batches.size]
-        for probability in batches.run(_network_images(slab, shape, margins, preprocessing)):
-            yield probability[:, top : top + shape[0], left : left + shape[1]]
-        start += len(slab)
+    images = (
+        _network_images(attenuation_hu[start : start + batches.size], shape, margins, preprocessing)
+        for start in range(0, n_slices, batches.size)
+    )
+    for done, probability in enumerate(batches.run(images), start=1):
+        yield probability[:, top : top + shape[0], left : left + shape[1]]
         if progress is not None:
-            progress(start / n_slices)
+            progress(done / n_slices)
 
 
 def _native_probability(probability: Tensor, shape: tuple[int, int]) -> Tensor:
@@ -175,28 +179,53 @@ class _Batches:
         pixels = np.concatenate(self._pixels)
         return MirrorAgreement(both=pixels[..., 0], answers=pixels[..., 1])
 
-    def run(self, image: Tensor) -> list[Tensor]:
-        """(B, 1, H, W) -> B tensors (C, H, W) of class probabilities in float32."""
-        done: list[Tensor] = []
-        while len(done) < len(image):
+    def run(self, images: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Batches (B, 1, H, W) -> (C, H, W) class probabilities in float32 of every picture, in order."""
+        for answers in self._beside(images) if self.device == "cpu" else map(self._answers, images):
+            for probability, pixels in answers:
+                self._pixels += [] if pixels is None else [pixels]
+                yield from probability
+
+    def _beside(self, images: Iterable[Tensor]) -> Iterator[list[_Answer]]:
+        """Two batches at a time, each on half of the threads: less waiting for one another than one batch on all."""
+        threads, waiting = torch.get_num_threads(), deque[Future[list[_Answer]]]()
+        each = max(1, threads // _CPU_BESIDE)
+        torch.set_num_threads(each)
+        try:
+            with ThreadPoolExecutor(min(threads, _CPU_BESIDE), initializer=lambda: torch.set_num_threads(each)) as pool:
+                for image in images:
+                    waiting.append(pool.submit(self._answers, image))
+                    if len(waiting) > _CPU_BESIDE:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+        finally:
+            torch.set_num_threads(threads)
+
+    def _answers(self, image: Tensor) -> list[_Answer]:
+        """To one batch, in as many parts as memory asks for."""
+        done: list[_Answer] = []
+        n_done = 0
+        while n_done < len(image):
             try:
-                done.extend(self._forward(image[len(done) : len(done) + self.size]))
+                with torch.inference_mode():  # holds for one thread only
+                    done.append(self._forward(image[n_done : n_done + self.size]))
+                n_done += len(done[-1][0])
             except torch.OutOfMemoryError:
                 if self.device == "cpu":
                     raise
                 self._step_down()
         return done
 
-    def _forward(self, image: Tensor) -> Tensor:
+    def _forward(self, image: Tensor) -> _Answer:
         on_gpu = self.device.startswith("cuda")
         batch = image.to(self.device).contiguous(memory_format=torch.channels_last)
         with torch.autocast("cuda", dtype=torch.float16) if on_gpu else nullcontext():
             probability: Tensor = self.network(batch).float().softmax(dim=1)
-            if self.flip:
-                mirrored = self.network(batch.flip(-1)).float().softmax(dim=1).flip(-1)
-                self._pixels.append(_agreeing_pixels(probability, mirrored))
-                probability = (probability + mirrored) / 2
-        return probability
+            if not self.flip:
+                return probability, None
+            mirrored = self.network(batch.flip(-1)).float().softmax(dim=1).flip(-1)
+            return (probability + mirrored) / 2, _agreeing_pixels(probability, mirrored)
 
     def _step_down(self) -> None:
         torch.cuda.empty_cache()
