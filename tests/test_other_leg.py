@@ -19,7 +19,7 @@ def _scan(skin=SKIN, slices=SHAPE[0]):
     hu[:, 10:20, 24:36] = AIR_HU  # the cleft between the legs, under which skin is on skin
     hu[:, 40:90, 60:110] = MUSCLE_HU
     hu[:slices, 20:-10][skin] = SKIN_HU
-    hu[:, 20:22, 28:32] = FAT_HU  # skin mixed with air looks like fat
+    hu[:, 20:24, 28:32] = FAT_HU  # skin mixed with air looks like fat
     return hu, hu > -300
 
 

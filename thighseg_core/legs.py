@@ -18,21 +18,21 @@ from scipy import ndimage
 from thighseg_core.bare import bare_pieces
 from thighseg_core.body import BODY_HU
 from thighseg_core.labels import CLASS_INDEX
+from thighseg_core.other_leg import FAT_HU, beyond_air, beyond_middle, beyond_skin
 
 _COARSE_MM = 3.0
-_CORE_CLASSES = ("extensor", "flexor", "adductor", "sartorius", "femur", "intermuscular")
-_MUSCLE_AND_FEMUR = ("extensor", "flexor", "adductor", "sartorius", "femur")
-_FAT_HU = -70  # our convention, of the mean over a pixel of the coarse grid: half fat, half skin or air is brighter
+_MUSCLE_AND_FEMUR = [CLASS_INDEX[name] for name in ("extensor", "flexor", "adductor", "sartorius", "femur")]
+_CORE = [*_MUSCLE_AND_FEMUR, CLASS_INDEX["intermuscular"]]
 _OWNER_SHARE = 0.98  # of the muscle and femur of a piece that air surrounds: the whole piece is of that leg
 _BRIDGE_MM = 6.0  # contact between two cores up to twice this thickness is cut
 _SMALLEST_CORE_CM3 = 2.0  # a smaller core is no second leg
 _SMALLEST_FEMUR_CM2 = 1.0  # on one slice
-_SMALLEST_SLIVER_CM2 = 1.0  # on one slice
 _FEMUR_GAP_MM = 60.0  # two femurs are further apart; a patella or a fibula is nearer to its own
 _PAIRS_SHARE = 0.2  # two shafts on so many of the slices make two legs
 _LOWEST_MM = 40.0  # without any: two predicted femurs on most of the lowest slices that show one; higher up
 _LOWEST_SHARE = 0.6  # a hip bone may have been taken for a second femur
 
+_CROSS = ndimage.generate_binary_structure(2, 1)[None]
 _ALL_NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)
 _LEGS = (1, 2)
 _NO_LEG = 3  # what is bare: keeps the legs out, takes its own skin, has no number in the end
@@ -56,13 +56,14 @@ def find_legs(
     spacing_mm: tuple[float, float, float],
     femur_pairs: Mapping[int, tuple[float, float]] | None = None,
     crotch: int | None = None,
+    pelvis: int | None = None,
     attenuation_hu: NDArray[Any] | None = None,
 ) -> Legs:
     """Split a canonical stack into at most two legs by what was predicted and where the body is.
 
     femur_pairs: slices on which two femurs were seen (`thigh.find_thigh`) -> their columns. crotch: the last slice
-    on which legs are surely apart; above it they are joined by the pelvis and tell nothing. attenuation_hu: shows the
-    clefts between legs and genitals that `body` closes.
+    on which legs are surely apart; above it they are joined by the pelvis and tell nothing. pelvis: the first slice
+    that shows it. attenuation_hu: shows the clefts between legs and genitals that `body` closes, and skin in fat.
     """
     stride = tuple(max(1, round(_COARSE_MM / step)) for step in spacing_mm)
     view = tuple(slice(step // 2, None, step) for step in stride)
@@ -76,13 +77,25 @@ def find_legs(
         hu = attenuation_hu[view[0]]
         tissue = tissue & (hu > BODY_HU)
         mean_hu = ndimage.uniform_filter(np.where(tissue, hu, 0).astype(np.float32), (1, *stride[1:]))
-        fat = (tissue & (mean_hu < _FAT_HU))[:, view[1], view[2]]
+        fat = (tissue & (mean_hu < FAT_HU))[:, view[1], view[2]]
+        fat &= ~ndimage.binary_dilation(~tissue[:, view[1], view[2]], structure=_CROSS)  # skin mixed with air
     bare = _bare(classes[view[0]], tissue, (coarse_mm[0], *spacing_mm[1:]))
-    numbers = _coarse_legs(classes[view], body[view], bare[:, view[1], view[2]], fat, coarse_mm, pairs, n_apart)
+    n_joined = max(n_apart, len(bare) if pelvis is None else pelvis // stride[0])
+    seen = _Seen(classes[view], body[view], bare[:, view[1], view[2]], fat, coarse_mm, pairs, n_apart, n_joined)
+    numbers = _coarse_legs(seen)
+    by_skin = np.zeros(len(bare), dtype=bool)  # slices on which the other leg is skin on skin with the first
+    if attenuation_hu is not None and (numbers == 1).any() and not (numbers == 2).any():
+        low = slice(view[0].start, n_apart * stride[0], stride[0])
+        muscle = np.isin(classes[low], _CORE)
+        fat_beyond = beyond_skin(muscle, attenuation_hu[low], body[low], spacing_mm=(coarse_mm[0], *spacing_mm[1:]))
+        if fat_beyond.any():
+            numbers = _coarse_legs(seen, other=fat_beyond[:, view[1], view[2]])
+            by_skin[: len(fat_beyond)] = fat_beyond.any(axis=(1, 2))
     numbers = _fill_edges(_refined(numbers, stride, classes.shape), body)
     numbers[_refined(bare, stride[:1], classes.shape[:1])] = _NO_LEG
     if numbers.max() > 1:
-        _unite_by_air(numbers, np.isin(classes, [CLASS_INDEX[name] for name in _MUSCLE_AND_FEMUR]), body)
+        parted = body & ~_refined(by_skin, stride[:1], classes.shape[:1])[:, None, None]
+        _unite_by_air(numbers, np.isin(classes, _MUSCLE_AND_FEMUR), parted)
     numbers[numbers == _NO_LEG] = 0
     return Legs(numbers=numbers, count=int(numbers.max()))
 
@@ -90,7 +103,7 @@ def find_legs(
 def _bare(
     classes: NDArray[np.uint8], body: NDArray[np.bool_], spacing_mm: tuple[float, float, float]
 ) -> NDArray[np.bool_]:
-    muscle = np.isin(classes, [CLASS_INDEX[name] for name in _MUSCLE_AND_FEMUR]) & body
+    muscle = np.isin(classes, _MUSCLE_AND_FEMUR) & body
     return bare_pieces(muscle, (classes == CLASS_INDEX["femur"]) & body, body, spacing_mm=spacing_mm)
 
 
@@ -101,26 +114,39 @@ def _refined(coarse: NDArray[Any], stride: tuple[int, ...], shape: tuple[int, ..
     return coarse
 
 
-def _coarse_legs(
-    classes: NDArray[np.uint8],
-    body: NDArray[np.bool_],
-    bare: NDArray[np.bool_],
-    fat: NDArray[np.bool_] | None,
-    spacing_mm: tuple[float, float, float],
-    femur_pairs: Mapping[int, tuple[float, float]],
-    n_apart: int,
-) -> NDArray[np.uint8]:
-    core = np.isin(classes, [CLASS_INDEX[name] for name in _CORE_CLASSES]) & body
-    femur = (classes == CLASS_INDEX["femur"]) & body
+@dataclass(frozen=True)
+class _Seen:
+    """What tells legs apart, on the coarse grid. Below slice `n_apart` air or skin parts them, from `n_joined` on the
+    pelvis joins them."""
+
+    classes: NDArray[np.uint8]
+    body: NDArray[np.bool_]
+    bare: NDArray[np.bool_]
+    fat: NDArray[np.bool_] | None
+    spacing_mm: tuple[float, float, float]
+    femur_pairs: Mapping[int, tuple[float, float]]
+    n_apart: int
+    n_joined: int
+
+
+def _coarse_legs(seen: _Seen, *, other: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
+    """Numbers on the coarse grid. other: what is known of a second leg, on the lower slices."""
+    body, bare, fat, spacing_mm = seen.body, seen.bare, seen.fat, seen.spacing_mm
+    core = np.isin(seen.classes, _CORE) & body
+    femur = (seen.classes == CLASS_INDEX["femur"]) & body
     inner, under_skin = (_depth_mm(mask, spacing_mm) > _BRIDGE_MM for mask in (core, body))
     n_with_femur = int(femur.any(axis=(1, 2)).sum())
-    pairs = femur_pairs if len(femur_pairs) > _PAIRS_SHARE * n_with_femur else _predicted_pairs(femur, spacing_mm)
+    enough = len(seen.femur_pairs) > _PAIRS_SHARE * n_with_femur
+    pairs = seen.femur_pairs if enough else _predicted_pairs(femur, spacing_mm)
     if pairs:
         numbers = _femur_seeds(femur, pairs)
     else:
         numbers = np.zeros(core.shape, dtype=np.uint8)
-        low = np.s_[:n_apart]
+        low, between = np.s_[: seen.n_apart], np.s_[seen.n_apart : seen.n_joined]
         numbers[low] = _core_seeds(core[low], (inner & core)[low], femur[low], body[low], bare[low], spacing_mm)
+        if other is not None:
+            numbers[low][other] = 2
+        numbers[between][beyond_middle(numbers[low], (core & ~bare)[between], slice_mm=spacing_mm[0])] = 2
     numbers[bare] = _NO_LEG
     # Each leg takes what lies well under its own skin before the rest: where skins touch, none grows into the other.
     for domain in (inner | femur, core):
@@ -202,23 +228,8 @@ def _core_seeds(
             if sizes[number] >= smallest:
                 piece = pieces == number
                 seeds[piece] = 2 if _is_other_leg(piece, main, body_pieces) else 1
-    pixel_cm2 = spacing_mm[1] * spacing_mm[2] / 100
-    seeds[_cut_beyond_air(main, bare, body_pieces, smallest_pixels=_SMALLEST_SLIVER_CM2 / pixel_cm2)] = 2
+    seeds[beyond_air(main, bare, body_pieces, pixel_cm2=spacing_mm[1] * spacing_mm[2] / 100)] = 2
     return seeds
-
-
-def _cut_beyond_air(
-    main: NDArray[np.bool_], bare: NDArray[np.bool_], body_pieces: NDArray[Any], *, smallest_pixels: float
-) -> NDArray[np.bool_]:
-    """Parts of the body that air parts from the main leg and the right or left edge of the image cuts: of the other
-    leg often only skin and fat are in the picture."""
-    found = np.zeros(main.shape, dtype=bool)
-    for index, pieces in enumerate(body_pieces):
-        if main[index].any():
-            sizes = np.bincount(pieces.ravel())
-            candidates = set(np.unique(pieces[:, [0, -1]])) - set(np.unique(pieces[main[index] | bare[index]])) - {0}
-            found[index] = np.isin(pieces, [number for number in candidates if sizes[number] >= smallest_pixels])
-    return found
 
 
 def _is_other_leg(piece: NDArray[np.bool_], main: NDArray[np.bool_], body_pieces: NDArray[Any]) -> bool:

@@ -112,7 +112,7 @@ def segment_with(
             classes = without_groups(classes, evidence.beyond)
             legs = find_legs(
                 classes, inside, spacing_mm=geometry.spacing_mm, femur_pairs=evidence.pairs, crotch=evidence.crotch,
-                attenuation_hu=hu,
+                pelvis=min((hip.first for hip in evidence.hips), default=None), attenuation_hu=hu,
             )  # fmt: skip
             classes = without_pelvis(classes, hu, evidence.hips, spacing_mm=geometry.spacing_mm)
             classes = refine(classes, hu, legs.numbers, body=inside, spacing_mm=geometry.spacing_mm)
