@@ -16,7 +16,7 @@ TURNED = Pose(tilt_deg=8.0, shift_mm=2.3, left_raised_mm=9.0)
 
 
 @pytest.mark.parametrize("pose", [Pose(), TURNED, Pose(tilt_deg=-6.0)])
-@pytest.mark.parametrize("slice_mm", [3.0, 6.0])
+@pytest.mark.parametrize("slice_mm", [3.0, 6.0, 7.0])
 def test_the_femur_has_its_length_however_it_is_tilted_and_wherever_it_is_cut(pose, slice_mm):
     landmarks = find_landmarks(*legs_scan(spacing_mm=(slice_mm, 2.0, 1.75), z_mm=WHOLE, pose=pose))
     for side, leg in landmarks.legs.items():

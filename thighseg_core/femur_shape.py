@@ -212,14 +212,15 @@ def _head(
         area.append(float(piece.sum()) * view.face_area_mm2)
     depth, areas = -np.array(t), np.array(area)
     use = depth <= max(_HEAD_FIT_MM, 2.1 * stack.slice_mm)
+    fewest = 3
     for _ in range(3):
-        if use.sum() < 3:
+        if use.sum() < fewest:
             return "the upper end of the femur is on too few slices to tell its head"
         centre, radius, misfit = _ball(-depth[use], areas[use])
         if not _HEAD_RADIUS_MM[0] <= radius <= _HEAD_RADIUS_MM[1] or misfit > _HEAD_MISFIT:
             return "the upper end of what is labelled femur is not shaped like its head"
-        # the neck leaves the ball below this
-        use = (-depth >= centre + 0.3 * radius) | (depth <= 2.1 * stack.slice_mm)
+        # The neck leaves the ball below this: of thick slices two are left, enough for its two unknowns.
+        use, fewest = (-depth >= centre + 0.3 * radius) | (depth <= 1.1 * stack.slice_mm), 2
     if centre + radius > stack.slice_mm + _HEAD_BEYOND_MM:
         return "what is labelled femur stops within its head"
     return top + centre, radius, float(np.clip(top + centre + radius, top, top + stack.slice_mm))
