@@ -60,11 +60,17 @@ def beyond_skin(
             continue
         tissue = inside & (attenuation_hu[index] > BODY_HU)
         mean_hu = ndimage.uniform_filter(np.where(tissue, attenuation_hu[index], 0).astype(np.float32), window)
-        fat, _ = ndimage.label((mean_hu < FAT_HU) & tissue & ~dilated(~tissue, steps=rim))
-        pieces, _ = ndimage.label(muscle[index])
-        leg = pieces == np.bincount(pieces.ravel())[1:].argmax() + 1
-        cut = np.setdiff1d(np.unique(fat[:, [0, -1]]), np.unique(fat[dilated(leg, steps=near)]))
-        found[index] = np.isin(fat, np.setdiff1d(cut, [0]))
+        fat, n_fat = ndimage.label((mean_hu < FAT_HU) & tissue & ~dilated(~tissue, steps=rim))
+        cut = np.zeros(n_fat + 1, dtype=bool)
+        cut[fat[:, [0, -1]]] = True
+        cut[0] = False
+        if cut.any():
+            pieces, _ = ndimage.label(muscle[index])
+            leg = pieces == np.bincount(pieces.ravel())[1:].argmax() + 1
+            cut[fat[dilated(leg, steps=near)]] = False
+            found[index] = cut[fat]
+    if not found.any():
+        return found
     pieces, n_pieces = ndimage.label(found)
     enough = (
         np.bincount(pieces.ravel(), minlength=n_pieces + 1) * float(np.prod(spacing_mm)) / 1000 >= _SMALLEST_FAT_CM3
