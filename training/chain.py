@@ -19,7 +19,7 @@ from pathlib import Path
 from training.config import TrainConfig, read_config
 
 ATLAS = "cache/atlas"
-PREPARED = {"cache/real/reference": "reference", "cache/real/readings": "readings"}  # by parts of `training.prepare`
+DRAWN = "cache/real/reference"
 NOT_THIGH = ("STS_005", "STS_010", "STS_037")
 
 
@@ -62,8 +62,8 @@ def _needed(path: Path, sources: Path) -> Iterator[Step]:
         if teacher := ANSWERS.get(table.source):
             yield from _needed(_config_of(path, teacher.checkpoint), sources)
             yield Step("training.pseudo", _questions(teacher, sources), table.source)
-        elif part := PREPARED.get(table.source):
-            yield Step("training.prepare", (part, "--data", str(sources)), table.source)
+        elif table.source == DRAWN:
+            yield Step("training.prepare", ("reference", "--data", str(sources)), DRAWN)
     yield Step("training.train", (str(path), "--resume"), str(_run_of(path)))
 
 

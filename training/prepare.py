@@ -1,7 +1,6 @@
 """Real labelled scans -> files that training reads.
 
 python -m training.prepare reference --data ../shared/data --output cache/real/reference
-python -m training.prepare readings --data ../shared/data --output cache/real/readings
 """
 
 from __future__ import annotations
@@ -29,17 +28,14 @@ def load_scan_of(source: Path) -> CTVolume:
         return load_series(found.series[0])
 
 
-READINGS = Path(__file__).parent / "readings"
-
-
-def drawn_scan(patient: str, data: Path, drawings: Path, *, kind: str = "drawn") -> RealScan:
-    """The slices of one patient of `data`/ct_sarcoma that `drawings` has muscle groups (and the fascia lata) of."""
+def reference_scan(patient: str, data: Path) -> RealScan:
+    """The drawn slices of one patient of `data` (ct_sarcoma and reference side by side)."""
     volume = load_scan_of(data / "ct_sarcoma" / patient / "CT")
     axes = canonical_axes(volume.geometry)
     spacing_mm = canonical_geometry(volume.geometry, axes).spacing_mm[1:]
     attenuation_hu = axes.apply(volume.attenuation_hu)
-    drawn = axes.apply(read_drawing(drawings / f"{patient}.nii.gz", like=volume.geometry))
-    fascia_path = drawings / "fascia" / f"{patient}.nii.gz"
+    drawn = axes.apply(read_drawing(data / "reference" / f"{patient}.nii.gz", like=volume.geometry))
+    fascia_path = data / "reference" / "fascia" / f"{patient}.nii.gz"
     fascia = axes.apply(read_drawing(fascia_path, like=volume.geometry)) if fascia_path.is_file() else None
     slices = np.flatnonzero(((drawn > 0) & (drawn != NOT_ANNOTATED)).any(axis=(1, 2)))
     allowed = [
@@ -54,26 +50,21 @@ def drawn_scan(patient: str, data: Path, drawings: Path, *, kind: str = "drawn")
         allowed=np.stack(allowed),
         slice_index=slices.astype(np.int64),
         spacing_mm=(spacing_mm[0], spacing_mm[1]),
-        kind=kind,
     )
 
 
-def prepare(data: Path, drawings: Path, output: Path, *, kind: str = "drawn") -> list[Path]:
+def prepare_reference(data: Path, output: Path) -> list[Path]:
     """Every patient with a drawing; returns the files written."""
-    patients = sorted(path.name.removesuffix(".nii.gz") for path in drawings.glob("*.nii.gz"))
-    return [drawn_scan(patient, data, drawings, kind=kind).save(output) for patient in patients]
+    patients = sorted(path.name.removesuffix(".nii.gz") for path in (data / "reference").glob("*.nii.gz"))
+    return [reference_scan(patient, data).save(output) for patient in patients]
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parts = parser.add_subparsers(dest="what", required=True)
-    for name, about in (("reference", "slices drawn by hand"), ("readings", "slices read by us, `training/readings`")):
-        part = parts.add_parser(name, help=about)
-        part.add_argument("--data", type=Path, default=Path("../shared/data"))
-        part.add_argument("--output", type=Path, default=Path("cache/real") / name)
+    drawings = parts.add_parser("reference", help="slices with hand-drawn muscle groups")
+    drawings.add_argument("--data", type=Path, default=Path("../shared/data"))
+    drawings.add_argument("--output", type=Path, default=Path("cache/real/reference"))
     arguments = parser.parse_args()
-    if arguments.what == "reference":
-        written = prepare(arguments.data, arguments.data / "reference", arguments.output)
-    else:
-        written = prepare(arguments.data, READINGS, arguments.output, kind="read")
+    written = prepare_reference(arguments.data, arguments.output)
     print(f"{len(written)} patients written to {arguments.output}")
