@@ -1,10 +1,11 @@
-"""Resident memory of the server before, while and after 1 GB is uploaded and stored through a real browser.
+"""Resident memory of the server before, while and after 1 GB is uploaded through a real browser, and of what stores it.
 
 .venv/bin/python -m tests.benchmarks.upload_memory [MEGABYTES]
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import threading
@@ -17,11 +18,10 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import sync_playwright
 
-from db.drafts import keep_drafts
+from db.entry import Entry
 from db.settings import Settings
-from db.supervisor import worker_lock
 from db.uploads import inspect, open_uploads
-from pages.parts import apart
+from pages.parts import batch
 from tests.serving import CHROMIUM, serving
 from training.dicom_factory import axial_affine, write_ct_series
 
@@ -57,21 +57,10 @@ def main() -> None:
             _say(f"peak until all series are read: {watch.peak_mb:.0f} MB ({time.monotonic() - began:.0f} s)")
             watch.stop()
             _say(f"after: {_resident_mb(server.process.pid):.0f} MB")
-            with worker_lock(settings):  # so that no worker starts to segment what is stored
-                _give_codes(settings)
-                page.reload()
-                read.click()
-                watch, began = Watch(server.process.pid), time.monotonic()
-                page.get_by_text("stored and queued").wait_for()
-                watch.stop()
-            _say(
-                f"peak while {n_series} series are stored: server {watch.peak_mb:.0f} MB, its child "
-                f"{watch.child_peak_mb:.0f} MB ({time.monotonic() - began:.0f} s)"
-            )
-            _say(f"after: {_resident_mb(server.process.pid):.0f} MB")
             browser.close()
             time.sleep(60)
             _say(f"the browser closed for a minute: {_resident_mb(server.process.pid):.0f} MB")
+            _store(settings)
 
 
 def _say(text: str) -> None:
@@ -113,12 +102,20 @@ def _of_children_mb(process_id: int) -> Iterator[float]:
                 yield _resident_mb(int(path.name))
 
 
-def _give_codes(settings: Settings) -> None:
-    """What a person types into the table: a subject's code for each series."""
+def _store(settings: Settings) -> None:
+    """What the server's thread does when the button is pressed, here: memory of the caller and of the child."""
     (upload,) = open_uploads(settings)
-    with apart.process() as call:
-        found = call(inspect, upload)
-    keep_drafts(upload, {one.key: {"subject_code": f"S{number:02d}"} for number, one in enumerate(found.series)})
+    orders = [
+        batch.Order(f"row {number}", one, Entry(study="Benchmark", subject_code=f"S{number}"), "manet")
+        for number, one in enumerate(inspect(upload).series)
+    ]
+    before, watch, stored = _resident_mb(os.getpid()), Watch(os.getpid()), batch.Batch(total=len(orders))
+    batch.store_all(stored, settings, orders)
+    watch.stop()
+    _say(
+        f"storing {len(stored.stored)} of {len(orders)} series: the caller grows by {watch.peak_mb - before:.0f} MB at "
+        f"most, its child has {watch.child_peak_mb:.0f} MB at most"
+    )
 
 
 def _zip_of_series(folder: Path, n_series: int) -> Path:
