@@ -22,7 +22,7 @@ ATTENUATIONS = ("lean_attenuation", "mask_attenuation", "eroded_attenuation")
 METRICS = ("volume", *ATTENUATIONS)
 EXTENTS = (FULL, FEMUR_20_80)
 SCANS = (
-    Scanner(slice_mm=5.0, pixel_mm=0.95, noise_hu=8.0, seed=11),  # 1 mm would meet each pixel of the object at one place
+    Scanner(slice_mm=5.0, pixel_mm=0.95, noise_hu=8.0, seed=11),  # 1 mm meets all pixels of the object at one place
     Scanner(slice_mm=5.0, pixel_mm=1.2, noise_hu=14.0, turn_deg=(4.0, -3.0, 6.0), shift_mm=(20, -15, 30), seed=12),
     Scanner(slice_mm=3.0, pixel_mm=1.1, noise_hu=18.0, shift_mm=(-12, 10, 7), seed=13),
     Scanner(slice_mm=4.0, pixel_mm=0.9, noise_hu=10.0, turn_deg=(-3.0, 4.0, -5.0), seed=14),
