@@ -147,3 +147,24 @@ def test_arm_calf_buttock_and_chest_are_flagged_and_get_less_than_2_cm3_of_muscl
     )
     assert groups.sum() * np.prod(volume.geometry.spacing_mm) / 1000 < 2
     assert [flag.code for flag in result.flags] == ["not_a_thigh"]
+
+
+@lru_cache(maxsize=2)
+def _whole(patient: str) -> np.ndarray:
+    """Labels of a whole series in canonical axes."""
+    volume = load_series(find_series(SERIES / patient / "CT", work_dir=SERIES).series[0])
+    result = segment_with(volume, load_checkpoint(DEFAULT_MODEL, device="cpu"), device="cpu")
+    return canonical_axes(volume.geometry).apply(result.label_map.labels)
+
+
+def test_bladder_and_bowel_between_real_hip_bones_are_no_muscle_and_mix_no_sides() -> None:
+    """STS_036 shows a left leg up to the iliac crest; its bladder and bowel fill the right half of the picture."""
+    right = [label_value(name, "right") for name in GROUPS]
+    assert np.isin(_whole("STS_036")[30:], right).sum() < 500  # voxels; of bladder and bowel 30,000 once were
+
+
+def test_fat_of_a_second_real_leg_pressed_against_the_first_has_its_own_side() -> None:
+    """STS_029 is a left leg; its right edge shows fat of the right one, skin on skin, up to column 20 or so."""
+    fat = _whole("STS_029")[:24, :, :15]
+    left, right = ((fat == label_value("subcutaneous", side)).sum() for side in ("left", "right"))
+    assert left < 0.02 * right
