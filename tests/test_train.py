@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from thighseg_core.checkpoint import Preprocessing, load_checkpoint
+from thighseg_core.checkpoint import ModelCard, Preprocessing, load_checkpoint, save_checkpoint
+from thighseg_core.networks import build_network
 from training.allowed import allowed_of_labels, loss_of
 from training.compact import load_shipped
 from training.config import TrainConfig, read_config
@@ -93,3 +94,13 @@ def test_an_interrupted_run_goes_on_and_ends_with_the_weights_of_an_uninterrupte
     lines = [json.loads(line) for line in (tmp_path / "parts" / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2]
     assert load_checkpoint("best", device="cpu", folder=tmp_path / "parts").card.training["steps"] in (1, 2)
+
+
+def test_runs_of_one_process_start_from_the_stored_weights_not_from_what_the_run_before_learnt(tmp_path: Path) -> None:
+    save_checkpoint(build_network("segformer"), ModelCard(network="segformer", version="1"), tmp_path / "start")
+    config = replace(TINY, start_from=str(tmp_path / "start"), learning_rate=0.05)
+    learnt = []
+    for name in ("first", "second"):
+        train(config, atlas=Atlas(load_shipped()), run=tmp_path / name, resume=False, device="cpu")
+        learnt.append(load_checkpoint("last", device="cpu", folder=tmp_path / name).network.state_dict())
+    assert all(torch.equal(one, other) for one, other in zip(learnt[0].values(), learnt[1].values(), strict=True))

@@ -117,7 +117,8 @@ def train(config: TrainConfig, *, atlas: Atlas, run: Path, resume: bool, device:
     network = build_network(config.network)
     if config.start_from:
         source = Path(config.start_from)
-        network = load_checkpoint(source.name, device="cpu", folder=source.parent).network
+        # A copy: what is loaded is kept, and the next run of this process must not start from what this one learns.
+        network = copy.deepcopy(load_checkpoint(source.name, device="cpu", folder=source.parent).network)
     network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = copy.deepcopy(network).requires_grad_(False)
     optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
