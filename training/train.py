@@ -112,13 +112,9 @@ def is_best(scores: dict[str, float], best: float) -> bool:
 def train(config: TrainConfig, *, atlas: Atlas, run: Path, resume: bool, device: str) -> None:
     """The loop. Interrupted at any time, `resume` goes on from the last validation."""
     torch.set_num_threads(config.threads)
-    torch.manual_seed(config.seed)
     run.mkdir(parents=True, exist_ok=True)
-    network = build_network(config.network)
-    if config.start_from:
-        source = Path(config.start_from)
-        # A copy: what is loaded is kept, and the next run of this process must not start from what this one learns.
-        network = copy.deepcopy(load_checkpoint(source.name, device="cpu", folder=source.parent).network)
+    network = _first_network(config)
+    torch.manual_seed(config.seed)  # for dropout, whether weights were drawn or read
     network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = copy.deepcopy(network).requires_grad_(False)
     optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
@@ -193,6 +189,16 @@ def train(config: TrainConfig, *, atlas: Atlas, run: Path, resume: bool, device:
         }
         torch.save(state, run / "last.tmp")
         (run / "last.tmp").replace(run / "last.pt")
+
+
+def _first_network(config: TrainConfig) -> nn.Module:
+    """Drawn at random, or as stored: a copy, for what is loaded is kept, and the next run of this process must not
+    start from what this one learns."""
+    if not config.start_from:
+        torch.manual_seed(config.seed)
+        return build_network(config.network)
+    source = Path(config.start_from)
+    return copy.deepcopy(load_checkpoint(source.name, device="cpu", folder=source.parent).network)
 
 
 def _earlier_stages(config: TrainConfig) -> list[str]:
