@@ -18,7 +18,7 @@ from scipy import ndimage
 
 from thighseg_core.bones import Bone
 from thighseg_core.labels import CLASS_INDEX
-from thighseg_core.planes import dilated, eroded
+from thighseg_core.planes import dilated, eroded, filled
 
 # Above the first slice with the ischium; our convention, from what arises where: hamstrings from its tuberosity, some
 # 50 mm high, pectineus at the height of the femoral head, rectus femoris at the rim of the hip's socket (its roof is 75
@@ -171,7 +171,7 @@ def _large_bones(
     bright: NDArray[np.bool_], spacing_mm: tuple[float, float]
 ) -> tuple[NDArray[Any], dict[int, Point], set[int]]:
     """Pieces of bone with their marrow, by number; middles of the large ones, and which of them are no mere femur."""
-    pieces, n_pieces = ndimage.label(ndimage.binary_fill_holes(eroded(dilated(bright))))
+    pieces, n_pieces = ndimage.label(filled(eroded(dilated(bright))))
     rows, columns = np.nonzero(pieces)
     own = pieces[rows, columns]
     sizes, down, across = (np.bincount(own, weights, n_pieces + 1) for weights in (None, rows, columns))
