@@ -71,7 +71,7 @@ bench: setup ## time measuring a large scan; with SCAN=folder also that scan fro
 	$(PY) -m tests.benchmarks.measure_large_scan
 	@if [ -n "$(SCAN)" ]; then bash -c 'time $(PY) -m thighseg_core segment "$$1" --output "$(OUT)/bench"' bench "$(SCAN)"; fi
 
-train: setup ## train and ship one network (NETWORK=manet SOURCES=folder with surfaces and scans)
+train: $(VENV)/.installed-dev ## train and ship one network (NETWORK=manet SOURCES=folder with surfaces and scans)
 	$(PY) -m training.chain training/configs/$(NETWORK).toml --sources "$(SOURCES)"
 
 clean: ## remove .venv and caches; data, out and runs stay

@@ -18,8 +18,9 @@ def sources(tmp_path: Path) -> Path:
 
 def test_the_teacher_comes_before_its_answers_and_these_before_the_run_that_learns_them(sources: Path) -> None:
     made = [step.makes for step in steps_to(CONFIGS / "manet.toml", sources=sources)]
-    stages = [f"runs/manet-{stage}" for stage in range(1, 7)]
-    assert made == ["cache/atlas", *stages, "cache/real/reference", "cache/real/pseudo-6", "runs/manet"]
+    assert made == [
+        "cache/atlas", "cache/real/reference", "runs/manet-1", "cache/real/pseudo-1", "runs/manet",
+    ]  # fmt: skip
 
 
 def test_a_teacher_that_patients_are_kept_from_is_not_asked_about_them(sources: Path) -> None:

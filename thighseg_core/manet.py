@@ -1,7 +1,9 @@
-"""MANet (Fan et al. 2020) with the encoder of EfficientNet-B0 (Tan and Le 2019), the default network.
+"""MANet (Fan et al. 2020) with the encoder of EfficientNet-Lite0, the default network.
 
-The same layers under the same names as segmentation_models_pytorch's, written out here because importing that package
-takes longer than segmenting a scan. A test holds the two against each other.
+Lite0 is EfficientNet-B0 (Tan and Le 2019) without weights of channels and with ReLU6; layers are named as in the
+published ImageNet weights. The decoder has the layers and names of segmentation_models_pytorch's, written out here
+because importing that package takes longer than segmenting a scan. Tests hold the encoder against timm's and the
+decoder against that package's.
 """
 
 from __future__ import annotations
@@ -48,7 +50,7 @@ class _SameConv(nn.Conv2d):
 
 
 class _Block(nn.Module):
-    """Inverted bottleneck: widen, one filter a channel, weigh the channels, narrow."""
+    """Inverted bottleneck: widen, one filter a channel, narrow."""
 
     def __init__(self, before: int, after: int, *, kernel: int, stride: int, expansion: int, drop: float) -> None:
         super().__init__()
@@ -58,9 +60,6 @@ class _Block(nn.Module):
             self._bn0: nn.Module = _norm(wide)
         self._depthwise_conv = _SameConv(wide, wide, kernel, stride=stride, groups=wide)
         self._bn1: nn.Module = _norm(wide)
-        narrow = max(1, before // 4)
-        self._se_reduce = _SameConv(wide, narrow, 1, bias=True)
-        self._se_expand = _SameConv(narrow, wide, 1, bias=True)
         self._project_conv = _SameConv(wide, after, 1)
         self._bn2: nn.Module = _norm(after)
         self._expands = expansion > 1
@@ -69,10 +68,8 @@ class _Block(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         here = not self.training  # in place
-        x = F.silu(self._bn0(self._expand_conv(image)), inplace=here) if self._expands else image
-        x = F.silu(self._bn1(self._depthwise_conv(x)), inplace=here)
-        weight = F.silu(self._se_reduce(F.adaptive_avg_pool2d(x, 1)))
-        x = torch.sigmoid(self._se_expand(weight)) * x
+        x = F.relu6(self._bn0(self._expand_conv(image)), inplace=here) if self._expands else image
+        x = F.relu6(self._bn1(self._depthwise_conv(x)), inplace=here)
         narrow: Tensor = self._bn2(self._project_conv(x))
         if not self._adds:
             return narrow
@@ -100,7 +97,7 @@ class _Encoder(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Features at 1/2, 1/4, 1/8, 1/16 and 1/32 of the size."""
-        x = F.silu(self._bn0(self._conv_stem(image)), inplace=not self.training)
+        x = F.relu6(self._bn0(self._conv_stem(image)), inplace=not self.training)
         features = [x]
         for index, block in enumerate(self._blocks):
             x = block(x)

@@ -1,7 +1,7 @@
 """The three networks of Kim et al. 2025 behind one contract.
 
 Contract: (B, 1, H, W) float32 normalised attenuation -> (B, len(labels.CLASSES), H, W) logits; H and W are multiples
-of 32. Encoders start from random weights: no weights of others are used.
+of 32. Weights are random until loaded; a training run's configuration says whether its encoder began with others'.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ NETWORKS: dict[str, NetworkSpec] = {
     spec.name: spec
     for spec in (
         NetworkSpec("segformer", "SegFormer-B0", _FullSizeSegformer),
-        NetworkSpec("manet", "MANet (EfficientNet-B0)", MANet),
+        NetworkSpec("manet", "MANet (EfficientNet-Lite0)", MANet),
         NetworkSpec("dense-unet", "Dense U-Net (DenseNet-121, growth 16)", _slim_dense_unet),
     )
 }

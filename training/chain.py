@@ -32,7 +32,7 @@ class Teacher:
 
 
 ANSWERS = {
-    "cache/real/pseudo-6": Teacher("runs/manet-6/best"),
+    "cache/real/pseudo-1": Teacher("runs/manet-1/last"),
     "cache/real/pseudo-manet": Teacher("runs/manet/last"),
     "cache/real/pseudo-hold": Teacher("runs/manet-hold/last", without=("STS_016", "STS_021", "STS_039")),
 }
@@ -68,7 +68,7 @@ def _needed(path: Path, sources: Path) -> Iterator[Step]:
 
 
 def _config_of(path: Path, checkpoint: str) -> Path:
-    """runs/manet-6/best -> the configuration manet-6.toml beside this one."""
+    """runs/manet-1/last -> the configuration manet-1.toml beside this one."""
     return path.with_name(f"{Path(checkpoint).parent.name}.toml")
 
 

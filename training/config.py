@@ -14,6 +14,7 @@ from training.splits import Split
 from training.synthesis import AnatomyRange
 
 PRECISIONS = ("auto", "float32", "bfloat16")
+ENCODER_WEIGHTS = ("", "imagenet")
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,9 @@ class TrainConfig:
     network: str
     version: str = "1"
     start_from: str = ""  # folder of a checkpoint to start from; empty: random weights
+    encoder_weights: str = ""  # "imagenet": MANet's encoder starts from published weights (imagenet.py)
+    encoder_rate: float = 1.0  # learning rate of the encoder over that of the rest
+    processes: int = 1  # that train together on a CPU, `batch_size` images each; a GPU takes all images in one
     steps: int = 4000
     stop_after: int = 0  # end at this step, though the learning rate reckons with `steps`; 0: never before
     batch_size: int = 16
@@ -47,6 +51,12 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision {self.precision!r} is not one of {', '.join(PRECISIONS)}")
+        if self.encoder_weights not in ENCODER_WEIGHTS:
+            raise ValueError(f'encoder_weights {self.encoder_weights!r} is neither empty nor "imagenet"')
+        if self.encoder_weights and self.network != "manet":
+            raise ValueError(f"encoder_weights: there are none for {self.network}, only for manet")
+        if self.processes < 1:
+            raise ValueError(f"processes = {self.processes}: at least 1 is needed")
 
 
 def read_config(path: Path) -> TrainConfig:

@@ -13,8 +13,9 @@ import argparse
 import copy
 import json
 import math
+import tempfile
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from thighseg_core.preprocess import normalise
 from training.allowed import allowed_of_labels, loss_of, membership
 from training.atlas import AtlasLeg
 from training.config import TrainConfig, read_config
+from training.imagenet import load_encoder
 from training.randomness import Draw
 from training.real_batches import RealPool, open_pool, real_batch, real_validation
 from training.rendering import render
@@ -110,15 +112,35 @@ def is_best(scores: dict[str, float], best: float) -> bool:
 
 
 def train(config: TrainConfig, *, atlas: Atlas, run: Path, resume: bool, device: str) -> None:
-    """The loop. Interrupted at any time, `resume` goes on from the last validation."""
+    """Interrupted at any time, `resume` goes on from the last validation."""
+    if config.processes == 1:
+        _loop(0, config, atlas, run, resume, device)
+    elif device == "cuda":
+        alone = replace(config, processes=1, batch_size=config.batch_size * config.processes)
+        _loop(0, alone, atlas, run, resume, device)
+    else:
+        with tempfile.TemporaryDirectory() as meeting:
+            shared = (config, atlas, run, resume, device, f"file://{meeting}/processes")
+            torch.multiprocessing.spawn(_loop, args=shared, nprocs=config.processes)
+
+
+def _loop(
+    rank: int, config: TrainConfig, atlas: Atlas, run: Path, resume: bool, device: str, meeting: str = ""
+) -> None:
+    """Process `rank` of `config.processes`: each draws images of its own, their gradients are averaged; the first one
+    validates and writes. meeting: where the processes find one another."""
     torch.set_num_threads(config.threads)
     run.mkdir(parents=True, exist_ok=True)
     network = _first_network(config)
     torch.manual_seed(config.seed)  # for dropout, whether weights were drawn or read
     network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = copy.deepcopy(network).requires_grad_(False)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    generator = torch.Generator().manual_seed(config.seed)
+    trained = network
+    if config.processes > 1:
+        torch.distributed.init_process_group("gloo", meeting, rank=rank, world_size=config.processes)
+        trained = nn.parallel.DistributedDataParallel(network, find_unused_parameters=True)
+    optimiser = _optimiser(network, config)
+    generator = torch.Generator().manual_seed(config.seed + 1000 * rank)
     validation = synthetic_batch(
         atlas, config, n=config.validation_slices, generator=torch.Generator().manual_seed(VALIDATION_SEED)
     )
@@ -135,6 +157,8 @@ def train(config: TrainConfig, *, atlas: Atlas, run: Path, resume: bool, device:
         generator.set_state(state["generator"].cpu())
         torch.set_rng_state(state["dropout"].cpu())
         start, best, seconds = state["step"], state["best"], state["seconds"]
+        if rank:  # the state is the first process's: not the same images once more
+            generator.manual_seed(config.seed + 1000 * rank + start)
     began, running, counted = time.monotonic() - seconds, 0.0, 0
     in_half = config.precision == "bfloat16" or (config.precision == "auto" and device == "cuda")
     half = torch.autocast(device_type=device, dtype=torch.bfloat16, enabled=in_half)
@@ -143,9 +167,9 @@ def train(config: TrainConfig, *, atlas: Atlas, run: Path, resume: bool, device:
         network.train()
         batch, truth, weights = mixed_batch(atlas, config, pool, generator=generator)
         for group in optimiser.param_groups:
-            group["lr"] = learning_rate_at(step, config)
+            group["lr"] = learning_rate_at(step, config) * group["rate"]
         with half:
-            logits = network(batch.to(device).contiguous(memory_format=torch.channels_last)).float()
+            logits = trained(batch.to(device).contiguous(memory_format=torch.channels_last)).float()
             loss = loss_of(logits, truth.to(device), weights.to(device))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -160,7 +184,7 @@ def train(config: TrainConfig, *, atlas: Atlas, run: Path, resume: bool, device:
                     slow.copy_(fast)
         running += float(loss.detach())
         counted += 1
-        if (step + 1) % config.validate_every and step + 1 != end:
+        if rank or ((step + 1) % config.validate_every and step + 1 != end):
             continue
         seconds = time.monotonic() - began
         scores = validate(averaged, images, allowed, batch_size=config.batch_size)
@@ -189,6 +213,17 @@ def train(config: TrainConfig, *, atlas: Atlas, run: Path, resume: bool, device:
         }
         torch.save(state, run / "last.tmp")
         (run / "last.tmp").replace(run / "last.pt")
+    if config.processes > 1:
+        torch.distributed.destroy_process_group()
+
+
+def _optimiser(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    """AdamW; `rate` of a group of weights multiplies the learning rate."""
+    encoder, rest = [], []
+    for name, weight in network.named_parameters():
+        (encoder if name.startswith("encoder.") else rest).append(weight)
+    groups = [{"params": rest, "rate": 1.0}, {"params": encoder, "rate": config.encoder_rate}]
+    return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
 
 
 def _first_network(config: TrainConfig) -> nn.Module:
@@ -196,7 +231,10 @@ def _first_network(config: TrainConfig) -> nn.Module:
     start from what this one learns."""
     if not config.start_from:
         torch.manual_seed(config.seed)
-        return build_network(config.network)
+        network = build_network(config.network)
+        if config.encoder_weights:
+            load_encoder(network)
+        return network
     source = Path(config.start_from)
     return copy.deepcopy(load_checkpoint(source.name, device="cpu", folder=source.parent).network)
 
@@ -233,7 +271,7 @@ def _card(
             "real_patients_held_out": sorted(set(pool.held_out.patient)),
             "atlas_legs": [leg.name for leg in atlas.legs],
             "steps": step,
-            "images": step * config.batch_size,
+            "images": step * config.batch_size * config.processes,
             "earlier_stages": _earlier_stages(config),
             "seconds": round(seconds),
             "git_commit": git_commit(),
