@@ -25,7 +25,7 @@ class TrainConfig:
     version: str = "1"
     start_from: str = ""  # folder of a checkpoint to start from; empty: random weights
     encoder_weights: str = ""  # "imagenet": MANet's encoder starts from published weights (imagenet.py)
-    encoder_rate: float = 1.0  # learning rate of the encoder over that of the rest
+    encoder_rate: float = 1.0  # learning rate of MANet's or the Dense U-Net's encoder over that of the rest
     processes: int = 1  # that train together on a CPU, `batch_size` images each; a GPU takes all images in one
     steps: int = 4000
     stop_after: int = 0  # end at this step, though the learning rate reckons with `steps`; 0: never before
