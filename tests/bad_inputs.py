@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-import gzip
 import struct
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import nibabel
 import numpy as np
-from numpy.typing import NDArray
+from bad_niftis import (
+    coloured,
+    huge_claim,
+    ijk,
+    in_metres,
+    nifti,
+    no_orientation,
+    normalised,
+    sheared,
+    window,
+    with_nan,
+)
 from pydicom.dataset import Dataset
 from pydicom.uid import JPEGLosslessSV1, generate_uid
+from thigh_array import thigh_hu
 
 from thighseg_core.errors import ThighSegError
 from thighseg_core.reading import find_series, load_series
 from training.dicom_factory import axial_affine, tilted_affine, write_ct_series, write_enhanced_ct
-
-RAS = np.diag([-0.8, -0.9, 5.0, 1.0])
 
 
 @dataclass(frozen=True)
@@ -49,17 +57,6 @@ def answers(source: Path, work_dir: Path) -> list[str]:
         else:
             raise AssertionError(f"{candidate.key} was read, expected a refusal")
     return said
-
-
-def thigh_hu(n_slices: int = 8) -> NDArray[np.int16]:
-    """Two round legs in air: muscle 55 HU, a rim of fat -100 HU."""
-    rows, columns = np.mgrid[0:40, 0:64]
-    hu = np.full((n_slices, 40, 64), -1000, dtype=np.int16)
-    for centre in (16, 47):
-        distance = np.hypot(rows - 20, columns - centre)
-        hu[:, distance < 15] = -100
-        hu[:, distance < 12] = 55
-    return hu + np.arange(n_slices, dtype=np.int16)[:, None, None]
 
 
 def _series(**options: object) -> Callable[[Path], Path]:
@@ -101,62 +98,6 @@ def _one_file(name: str, data: bytes) -> Callable[[Path], Path]:
         return folder / name
 
     return make
-
-
-def _nifti(
-    array: Callable[[], NDArray[np.generic]],
-    *,
-    gz: bool = True,
-    change: Callable[[nibabel.Nifti1Image], None] | None = None,
-) -> Callable[[Path], Path]:
-    def make(folder: Path) -> Path:
-        image = nibabel.Nifti1Image(array(), RAS)
-        image.header.set_xyzt_units("mm")
-        if change is not None:
-            change(image)
-        path = folder / ("scan.nii.gz" if gz else "scan.nii")
-        nibabel.save(image, path)
-        return path
-
-    return make
-
-
-def _ijk() -> NDArray[np.int16]:
-    return thigh_hu().transpose(2, 1, 0)
-
-
-def _with_nan() -> NDArray[np.float32]:
-    array = _ijk().astype(np.float32)
-    array[3, 3, 3] = np.nan
-    return array
-
-
-def _window() -> NDArray[np.int16]:
-    return np.clip((_ijk().astype(np.float32) + 160) / 400 * 255, 0, 255).astype(np.int16)
-
-
-def _normalised() -> NDArray[np.float32]:
-    return ((_ijk() + 1000) / 1100).clip(0, 1).astype(np.float32)
-
-
-def _coloured() -> NDArray[np.generic]:
-    return np.zeros((64, 40, 8), dtype=[("R", "u1"), ("G", "u1"), ("B", "u1")])
-
-
-def _no_orientation(image: nibabel.Nifti1Image) -> None:
-    image.set_sform(None, code=0)
-    image.set_qform(None, code=0)
-
-
-def _sheared(image: nibabel.Nifti1Image) -> None:
-    affine = RAS.copy()
-    affine[1, 2] = 1.5
-    image.set_qform(None, code=0)
-    image.set_sform(affine, code=1)
-
-
-def _in_metres(image: nibabel.Nifti1Image) -> None:
-    image.header.set_xyzt_units("meter")
 
 
 def _truncated_header(folder: Path) -> Path:
@@ -282,18 +223,6 @@ def _zip_in_zip(folder: Path) -> Path:
     return _zip(("inner.zip", inner))(folder)
 
 
-def _huge_claim(folder: Path) -> Path:
-    """A NIfTI header that claims 30,000 x 30,000 x 1 GiB voxels in a file of 400 bytes."""
-    header = nibabel.Nifti1Header()
-    header.set_data_dtype(np.int16)
-    header.set_data_shape((1000, 1000, 900))
-    header["sform_code"], header["qform_code"], header["magic"], header["vox_offset"] = 1, 1, b"n+1", 352
-    header.set_sform(RAS)
-    path = folder / "scan.nii.gz"
-    path.write_bytes(gzip.compress(header.binaryblock + bytes(52)))
-    return path
-
-
 def _gone(folder: Path) -> Path:
     return folder / "no-such-scan"
 
@@ -391,26 +320,26 @@ BAD_INPUTS: tuple[BadInput, ...] = (
     BadInput("empty zip", _zip(), ("holds no files", "choose a folder or zip")),
     BadInput("zip in a zip", _zip_in_zip, ("zip inside a zip", "unpack it")),
     BadInput("zip packed otherwise", _zip(("a", b"x"), compress=zipfile.ZIP_LZMA), ("method 14", "ordinary zip")),
-    BadInput("NaN NIfTI", _nifti(_with_nan), ("not numbers", "export it again")),
-    BadInput("RGB NIfTI", _nifti(_coloured), ("colour", "convert the original CT")),
-    BadInput("complex NIfTI", _nifti(lambda: _ijk().astype(np.complex64)), ("complex", "convert the original CT")),
-    BadInput("4-D NIfTI", _nifti(lambda: np.stack([_ijk()] * 2, axis=-1)), ("4 dimensions", "send one")),
-    BadInput("2-D NIfTI", _nifti(lambda: _ijk()[:, :, 0]), ("2 dimensions", "3-D volume")),
-    BadInput("one-slice NIfTI", _nifti(lambda: _ijk()[:, :, :1]), ("1 slice", "whole series")),
-    BadInput("8-bit NIfTI", _nifti(lambda: _window().astype(np.uint8)), ("8-bit", "convert the original CT")),
-    BadInput("windowed NIfTI", _nifti(_window), ("not HU", "one window", "Convert the original CT")),
-    BadInput("normalised NIfTI", _nifti(_normalised), ("not HU", "normalised", "Convert the original CT")),
+    BadInput("NaN NIfTI", nifti(with_nan), ("not numbers", "export it again")),
+    BadInput("RGB NIfTI", nifti(coloured), ("colour", "convert the original CT")),
+    BadInput("complex NIfTI", nifti(lambda: ijk().astype(np.complex64)), ("complex", "convert the original CT")),
+    BadInput("4-D NIfTI", nifti(lambda: np.stack([ijk()] * 2, axis=-1)), ("4 dimensions", "send one")),
+    BadInput("2-D NIfTI", nifti(lambda: ijk()[:, :, 0]), ("2 dimensions", "3-D volume")),
+    BadInput("one-slice NIfTI", nifti(lambda: ijk()[:, :, :1]), ("1 slice", "whole series")),
+    BadInput("8-bit NIfTI", nifti(lambda: window().astype(np.uint8)), ("8-bit", "convert the original CT")),
+    BadInput("windowed NIfTI", nifti(window), ("not HU", "one window", "Convert the original CT")),
+    BadInput("normalised NIfTI", nifti(normalised), ("not HU", "normalised", "Convert the original CT")),
     BadInput(
-        "NIfTI without intercept", _nifti(lambda: _ijk() + np.int16(1024)), ("not HU", "no fat and no air", "Convert")
+        "NIfTI without intercept", nifti(lambda: ijk() + np.int16(1024)), ("not HU", "no fat and no air", "Convert")
     ),
-    BadInput("constant NIfTI", _nifti(lambda: np.full_like(_ijk(), -7)), ("not HU", "too little", "Convert")),
-    BadInput("NIfTI without orientation", _nifti(_ijk, change=_no_orientation), ("no orientation", "convert")),
-    BadInput("sheared NIfTI", _nifti(_ijk, change=_sheared), ("right angles", "resample")),
-    BadInput("NIfTI in metres", _nifti(_ijk, change=_in_metres), ("lengths in meter", "expected mm")),
-    BadInput("truncated NIfTI", _cut(_nifti(_ijk, gz=False), keep=0.5), ("truncated", "copy it again")),
-    BadInput("truncated compressed NIfTI", _cut(_nifti(_ijk), keep=0.6), ("truncated", "again")),
+    BadInput("constant NIfTI", nifti(lambda: np.full_like(ijk(), -7)), ("not HU", "too little", "Convert")),
+    BadInput("NIfTI without orientation", nifti(ijk, change=no_orientation), ("no orientation", "convert")),
+    BadInput("sheared NIfTI", nifti(ijk, change=sheared), ("right angles", "resample")),
+    BadInput("NIfTI in metres", nifti(ijk, change=in_metres), ("lengths in meter", "expected mm")),
+    BadInput("truncated NIfTI", _cut(nifti(ijk, gz=False), keep=0.5), ("truncated", "copy it again")),
+    BadInput("truncated compressed NIfTI", _cut(nifti(ijk), keep=0.6), ("truncated", "again")),
     BadInput("text named NIfTI", _one_file("scan.nii.gz", b"no NIfTI at all"), ("cannot be read as NIfTI", "again")),
-    BadInput("NIfTI header that lies", _huge_claim, ("claims", "cannot hold", "copy it again")),
+    BadInput("NIfTI header that lies", huge_claim, ("claims", "cannot hold", "copy it again")),
 )
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
-from bad_inputs import BAD_INPUTS, BadInput, answers, thigh_hu
+from bad_inputs import BAD_INPUTS, BadInput, answers
+from thigh_array import thigh_hu
 
 from thighseg_core.deidentify import deidentify_series
 from thighseg_core.errors import ThighSegError

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bad_inputs import thigh_hu
 from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1
+from thigh_array import thigh_hu
 
 from thighseg_core.decoding import DecodingFailedError, decoder
 from training.dicom_factory import axial_affine, write_ct_series

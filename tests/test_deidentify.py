@@ -9,9 +9,9 @@ import nibabel
 import numpy as np
 import pydicom
 import pytest
-from bad_inputs import thigh_hu
 from pydicom.dataset import Dataset
 from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
+from thigh_array import thigh_hu
 
 from thighseg_core.candidate import SeriesCandidate
 from thighseg_core.deidentify import KEPT, deidentify_series, profile_tags

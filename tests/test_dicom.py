@@ -8,7 +8,6 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK
-from bad_inputs import thigh_hu
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     ExplicitVRBigEndian,
@@ -19,6 +18,7 @@ from pydicom.uid import (
     JPEGLSLossless,
     RLELossless,
 )
+from thigh_array import thigh_hu
 
 from thighseg_core.errors import NotCTError, UnreadableFileError
 from thighseg_core.reading import find_series, load_series

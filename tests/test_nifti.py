@@ -8,7 +8,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
-from bad_inputs import thigh_hu
+from thigh_array import thigh_hu
 
 from thighseg_core.errors import GeometryMismatchError, InputError, UnreadableFileError
 from thighseg_core.geometry import Geometry

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from bad_inputs import thigh_hu
+from thigh_array import thigh_hu
 
 from thighseg_core.errors import NotCTError
 from thighseg_core.plausibility import refuse_unless_hu, replace_padding

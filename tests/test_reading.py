@@ -8,9 +8,10 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
-from bad_inputs import SCOUT, SECONDARY_CAPTURE, SR, thigh_hu
+from bad_inputs import SCOUT, SECONDARY_CAPTURE, SR
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
+from thigh_array import thigh_hu
 
 from thighseg_core.errors import NothingUsableError
 from thighseg_core.geometry import Geometry

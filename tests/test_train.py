@@ -136,3 +136,8 @@ def test_encoder_weights_that_do_not_exist_are_refused() -> None:
         replace(TINY, encoder_weights="imagenet")
     with pytest.raises(ValueError, match="neither empty nor"):
         replace(TINY, network="manet", encoder_weights="imagenet-21k")
+
+
+def test_a_rate_of_its_own_is_refused_where_no_encoder_takes_it() -> None:
+    with pytest.raises(ValueError, match="SegFormer learns at one rate"):
+        replace(TINY, encoder_rate=0.4)

@@ -55,6 +55,8 @@ class TrainConfig:
             raise ValueError(f'encoder_weights {self.encoder_weights!r} is neither empty nor "imagenet"')
         if self.encoder_weights and self.network != "manet":
             raise ValueError(f"encoder_weights: there are none for {self.network}, only for manet")
+        if self.encoder_rate != 1 and self.network == "segformer":
+            raise ValueError("encoder_rate: SegFormer learns at one rate; take the line out")
         if self.processes < 1:
             raise ValueError(f"processes = {self.processes}: at least 1 is needed")
 

