@@ -220,5 +220,7 @@ def test_whole_scans_are_scored_by_side_with_volumes() -> None:
 
 def test_a_summary_says_whether_the_network_has_learnt_from_the_patients_that_judge_it() -> None:
     training = {"real_inputs": [{"patients": ["A", "B"]}], "real_patients_seen": ["A", "B", "C"]}
-    assert what_it_knew(training, ["C", "D", "A"]) == "has learnt from A, C"
+    assert what_it_knew(training, ["C", "D", "A"]) == "has learnt from drawings of A, C"
     assert what_it_knew(training, ["D"]) == "has learnt from none of these patients"
+    told = what_it_knew({**training, "drawn_patients_seen": ["B"]}, ["C", "D", "A"])
+    assert told == "has learnt from no drawing of these patients, from slices of 2 of them that nobody drew on"

@@ -71,8 +71,24 @@ def test_a_run_that_starts_from_a_network_taught_by_a_patient_cannot_keep_that_p
     second = replace(first, start_from=str(tmp_path / "first" / "last"), split=Split(hold_out=("P1",)))
     train(second, atlas=atlas, run=tmp_path / "second", resume=False, device="cpu")
     third = replace(first, start_from=str(tmp_path / "second" / "last"), real=inputs[:1], split=Split(hold_out=("P3",)))
-    with pytest.raises(ValueError, match="trained with P3"):
+    with pytest.raises(ValueError, match="drawings of P3"):
         train(third, atlas=atlas, run=tmp_path / "third", resume=False, device="cpu")
+
+
+def test_answers_of_a_network_cannot_teach_where_a_patient_whose_drawing_it_knows_is_kept_out(
+    tmp_path: Path, inputs: tuple[RealInput, ...]
+) -> None:
+    def sources(drawings_of: tuple[str, ...]) -> tuple[RealInput, ...]:
+        folder = tmp_path / f"answers{len(drawings_of)}"
+        replace(_scan("P0", kind="pseudo"), drawings_of=drawings_of).save(folder)
+        return (RealInput(str(folder), share=0.5), replace(inputs[0], share=0.0, score_only=True))
+
+    atlas = Atlas(load_shipped()[:1])
+    train(replace(TINY, real=sources(())), atlas=atlas, run=tmp_path / "free", resume=False, device="cpu")
+    card = load_checkpoint("last", device="cpu", folder=tmp_path / "free").card.training
+    assert (card["real_patients_seen"], card["drawn_patients_seen"]) == (["P0"], [])
+    with pytest.raises(ValueError, match="drawings of P3"):
+        train(replace(TINY, real=sources(("P3",))), atlas=atlas, run=tmp_path / "told", resume=False, device="cpu")
 
 
 def test_cards_of_before_the_list_of_all_patients_are_read_by_their_inputs() -> None:

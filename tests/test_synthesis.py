@@ -9,7 +9,7 @@ from thighseg_core.labels import CLASS_INDEX, class_of_label, label_value
 from training.compact import load_shipped
 from training.phantom import Acquisition, Person, Scan, at_next_visit, thigh_scan
 from training.randomness import Draw, Slab
-from training.rendering import RenderRange, render
+from training.rendering import FEMUR_CUT_MM, RenderRange, render
 from training.synthesis import AnatomyRange, Atlas, anatomy
 
 COARSE = Acquisition(slice_mm=40.0, pixel_mm=2.0, levels=(0.3, 0.8), noise_hu=5.0)
@@ -66,6 +66,18 @@ def test_a_cut_field_of_view_shows_no_labels_where_it_shows_no_image(atlas: Atla
     outside = image[:, 0] == -1024
     assert outside.float().mean() > 0.1
     assert not labels[outside].any()
+
+
+def test_a_picture_can_end_beside_the_femur(atlas: Atlas) -> None:
+    _, labels = batch(atlas, seed=8)
+    image, _ = batch(atlas, seed=8, ranges=RenderRange(field_cut=0.0, femur_cut=1.0))
+    assert (image > -1024).float().mean() < 0.7
+    for shown, femur in zip(image[:, 0] > -1024, labels == CLASS_INDEX["femur"], strict=True):
+        for axis in (0, 1):
+            place = shown.any(dim=1 - axis).nonzero()[:, 0]
+            middle = femur.nonzero()[:, axis].float().mean()
+            low_mm, high_mm = (float(abs(edge - middle)) * 2.5 for edge in (place[0], place[-1]))
+            assert min(low_mm, high_mm) <= FEMUR_CUT_MM[1] + 10
 
 
 def test_slabs_of_one_scan_fit_together() -> None:

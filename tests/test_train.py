@@ -34,6 +34,16 @@ def test_an_unknown_key_is_named(tmp_path: Path) -> None:
         read_config(path)
 
 
+def test_shares_of_a_batch_are_counted_without_slices_that_are_only_scored(tmp_path: Path) -> None:
+    path = tmp_path / "shares.toml"
+    teaching = '[[real]]\nsource = "answers"\nshare = 0.85\n[[real]]\nsource = "drawn"\nshare = 0.25\n'
+    path.write_text('network = "manet"\n' + teaching + "score_only = true\n")
+    assert [table.share for table in read_config(path).real] == [0.85, 0.25]
+    path.write_text('network = "manet"\n' + teaching)
+    with pytest.raises(ValueError, match=r"shares add up to 1.1"):
+        read_config(path)
+
+
 def test_the_learning_rate_warms_up_peaks_and_ends_at_a_hundredth() -> None:
     config = replace(TINY, steps=1100, warmup_steps=100, learning_rate=0.5)
     assert learning_rate_at(0, config) == pytest.approx(0.005)

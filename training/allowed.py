@@ -13,6 +13,7 @@ from thighseg_core.labels import CLASSES
 
 N_CLASSES = len(CLASSES)
 ALL_BITS = (1 << N_CLASSES) - 1  # nothing is known
+OPEN = N_CLASSES  # in maps of class indices: any class
 
 
 def bits_of(*class_names: str) -> int:
@@ -21,8 +22,8 @@ def bits_of(*class_names: str) -> int:
 
 
 def allowed_of_labels(labels: Tensor) -> Tensor:
-    """(B, H, W) class indices -> the same as sets of one class."""
-    return torch.ones_like(labels) << labels
+    """(B, H, W) class indices -> the same as sets of one class, of all where the index is `OPEN`."""
+    return torch.where(labels == OPEN, ALL_BITS, torch.ones_like(labels) << labels)
 
 
 def members(allowed: Tensor, n_classes: int = N_CLASSES) -> Tensor:

@@ -30,7 +30,7 @@ from thighseg_core.segment import segment_with
 from training.evaluation_figures import write_figures, write_worst
 from training.evaluation_summary import SLICE_REFERENCE, as_markdown, as_rows, summarise
 from training.reference import score_scan
-from training.splits import patients_seen
+from training.splits import drawings_seen, patients_seen
 from training.whole_scans import REFERENCE as PHANTOM_REFERENCE
 from training.whole_scans import evaluate_phantoms
 
@@ -98,8 +98,12 @@ def write_summary(
 
 def what_it_knew(training: Mapping[str, Any], patients: Iterable[str]) -> str:
     """In words, which of the patients that judge a network it has learnt from; `training` of its card."""
-    seen = sorted(patients_seen(training) & set(patients))
-    return f"has learnt from {', '.join(seen) if seen else 'none of these patients'}"
+    if drawn := sorted(drawings_seen(training) & set(patients)):
+        return f"has learnt from drawings of {', '.join(drawn)}"
+    if unlabelled := patients_seen(training) & set(patients):
+        n = len(unlabelled)
+        return f"has learnt from no drawing of these patients, from slices of {n} of them that nobody drew on"
+    return "has learnt from none of these patients"
 
 
 def update_card(card: Path, summary: dict[str, Any]) -> None:

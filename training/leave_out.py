@@ -61,7 +61,7 @@ def leave_out(
     if len(tables) == len(sets):
         joined = pd.concat(tables, ignore_index=True)
         joined.to_csv(output / "scores.csv", index=False, float_format="%.4f")
-        judge = f"{SLICE_REFERENCE}; each patient scored by a network trained without that patient, {len(sets)} folds"
+        judge = f"{SLICE_REFERENCE}; each patient scored by a network that knew no drawing of it, {len(sets)} folds"
         title = f"{config.network}, patients left out"
         summary = write_summary(joined, output, model=title, data_set="slices", reference=judge)
         if card is not None:

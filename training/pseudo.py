@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,7 @@ from training.drawings import NONE_OF_THE_GROUPS
 from training.prepare import load_scan_of
 from training.real_data import RealScan
 from training.reference import NOT_ANNOTATED, read_drawing
+from training.splits import drawings_seen
 
 TUMOUR_MARGIN_MM = 10.0
 
@@ -54,7 +56,9 @@ def load_together(folders: Sequence[Path], *, device: str) -> Model:
         raise ValueError("the checkpoints were trained with different preprocessing; use one at a time")
     if len(models) == 1:
         return models[0]
-    return Model(MeanAnswer([model.network for model in models]).eval(), models[0].card)
+    seen = sorted(set().union(*(drawings_seen(model.card.training) for model in models)))
+    card = replace(models[0].card, training={"drawn_patients_seen": seen})
+    return Model(MeanAnswer([model.network for model in models]).eval(), card)
 
 
 def sure_sets(
@@ -112,6 +116,7 @@ def pseudo_scan(
         slice_index=chosen.astype(np.int64),
         spacing_mm=(spacing_mm[1], spacing_mm[2]),
         kind="pseudo",
+        drawings_of=tuple(sorted(drawings_seen(model.card.training))),
     )
 
 

@@ -125,6 +125,7 @@ class RealPool:
 
     inputs: tuple[tuple[RealInput, RealSlices], ...]
     held_out: RealSlices
+    drawings_of: frozenset[str] = frozenset()  # patients whose drawings went into what trains
 
     def summary(self) -> list[dict[str, object]]:
         """For the model card: source, patients and slices of each table."""
@@ -147,8 +148,10 @@ def open_pool(tables: tuple[RealInput, ...], split: Split) -> RealPool:
             inputs.append((ranges, slices))
         elif not ranges.score_only:
             raise ValueError(f"{ranges.source}: no labelled slice is left without {', '.join(sorted(out))}")
+    taught = [scan.drawings() for ranges, part in scans for scan in part
+              if scan.patient not in out and not ranges.score_only]  # fmt: skip
     scored = tuple(scan for ranges, scan in drawn if scan.patient in out or ranges.score_only)
-    return RealPool(tuple(inputs), slices_of(scored))
+    return RealPool(tuple(inputs), slices_of(scored), frozenset().union(*taught))
 
 
 def _grid_mm(pixels: int, pixel_mm: float) -> tuple[Tensor, Tensor]:

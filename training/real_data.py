@@ -20,7 +20,8 @@ class RealScan:
 
     attenuation_hu: (n, J, I) int16. allowed: (n, J, I) uint16 bit sets of `training.allowed`. slice_index: (n,) of the
     canonical stack. spacing_mm: of rows and columns. site: where the scan was made, "" unknown. kind: "drawn" or
-    "pseudo" (a network's answers).
+    "pseudo" (a network's answers). drawings_of: patients whose drawings went into `allowed`, by way of a network too;
+    None: this patient's.
     """
 
     patient: str
@@ -30,6 +31,7 @@ class RealScan:
     spacing_mm: tuple[float, float]
     site: str = ""
     kind: str = "drawn"
+    drawings_of: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.attenuation_hu.shape != self.allowed.shape or len(self.slice_index) != len(self.allowed):
@@ -38,6 +40,10 @@ class RealScan:
                 f"{len(self.slice_index)} slice numbers do not belong together; prepare the scan again"
             )
 
+    def drawings(self) -> frozenset[str]:
+        """Patients whose drawings went into the labels."""
+        return frozenset((self.patient,) if self.drawings_of is None else self.drawings_of)
+
     def save(self, folder: Path, *, name: str = "") -> Path:
         """Write `<name>.npz` into `folder`; the name is the patient's where none is given (one scan a patient)."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -45,6 +51,7 @@ class RealScan:
             name: getattr(self, name)
             for name in ("patient", "attenuation_hu", "allowed", "slice_index", "spacing_mm", "site", "kind")
         }
+        values["drawings_of"] = np.array(sorted(self.drawings()), dtype=np.str_)
         path = folder / f"{name or self.patient}.npz"
         np.savez_compressed(path, allow_pickle=False, **values)
         return path
@@ -62,6 +69,7 @@ def load_scan(path: Path) -> RealScan:
             spacing_mm=(row_mm, column_mm),
             site=str(stored["site"]),
             kind=str(stored["kind"]),
+            drawings_of=tuple(stored["drawings_of"].tolist()) if "drawings_of" in stored else None,
         )
 
 

@@ -6,17 +6,19 @@ its edge lies beyond the pixel's centre.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from training.atlas import N_MUSCLES
+from training.objects import ObjectRange, Picture, add_objects
 from training.randomness import Draw
 from training.synthesis import Anatomy
 
 AIR_HU = -1000.0
+FEMUR_CUT_MM = (-5.0, 60.0)
 
 
 @dataclass(frozen=True)
@@ -33,13 +35,16 @@ class RenderRange:
     noise_hu: tuple[float, float] = (2.0, 16.0)
     streak_hu: tuple[float, float] = (0.0, 7.0)  # horizontal streaks of low-dose scans between the hips
     blur_pixels: tuple[float, float] = (0.25, 0.75)
-    field_cut: float = 0.27  # probability that the field of view cuts the leg
+    field_cut: float = 0.27  # probability, for each side, that the field of view ends there
+    femur_cut: float = 0.0  # probability, for each axis, that it ends within `FEMUR_CUT_MM` beyond the femur's middle
     table: float = 0.5  # probability
     oedema: float = 0.12  # probability of fluid strands in the fat
+    sharpening: tuple[float, float] = (0.0, 0.0)  # of the kernel: share of what a blur of one pixel takes away, added
+    objects: ObjectRange = field(default_factory=ObjectRange)
 
 
 def render(anatomy: Anatomy, *, draw: Draw, ranges: RenderRange) -> tuple[Tensor, Tensor]:
-    """(B, 1, H, W) float32 attenuation in HU and (B, H, W) int64 labels of what is in the field of view."""
+    """(B, 1, H, W) float32 attenuation in HU and (B, H, W) int64 labels of what is in view: classes, or `OPEN`."""
     size = anatomy.skin_mm.shape[-2:]
     pixel_mm = anatomy.pixel_mm
 
@@ -69,10 +74,10 @@ def render(anatomy: Anatomy, *, draw: Draw, ranges: RenderRange) -> tuple[Tensor
 
     image = _over(image, *_muscle(anatomy, draw, ranges, fat, cover))
     contrast = draw.chance(ranges.contrast_filled)[:, None, None, None]
-    for field, sheath in ((anatomy.artery_mm, 1.5), (anatomy.vein_mm, 1.0), (anatomy.deep_vessel_mm, 0.6)):
-        image = _over(image, fat, cover(field - per_slice(0, sheath)))
+    for field_mm, sheath in ((anatomy.artery_mm, 1.5), (anatomy.vein_mm, 1.0), (anatomy.deep_vessel_mm, 0.6)):
+        image = _over(image, fat, cover(field_mm - per_slice(0, sheath)))
         blood = torch.where(contrast, per_slice(90, 300), per_slice(28, 55)).expand_as(fat)
-        image = _over(image, blood, cover(field))
+        image = _over(image, blood, cover(field_mm))
     image = _over(image, fat, cover(anatomy.nerve_mm - per_slice(0, 1.5)))
     image = _over(image, per_slice(-10, 45).expand_as(fat), cover(anatomy.nerve_mm))
 
@@ -84,9 +89,10 @@ def render(anatomy: Anatomy, *, draw: Draw, ranges: RenderRange) -> tuple[Tensor
         image = _over(image, cortex_hu, cover(bone))
         image = _over(image, marrow_hu, cover(bone + thick))
 
-    labels = anatomy.labels()
-    image = _acquire(image, draw, ranges)
-    return _cut_field(image, labels, draw, ranges)
+    picture = Picture(image, anatomy.labels(), pixel_mm)
+    picture = add_objects(picture, femur_mm=anatomy.femur_mm, level=anatomy.level, draw=draw, ranges=ranges.objects)
+    image, labels = _acquire(picture.hu, draw, ranges), picture.labels
+    return _cut_field(image, labels, anatomy, draw, ranges)
 
 
 def _over(below: Tensor, above: Tensor, share: Tensor) -> Tensor:
@@ -144,6 +150,9 @@ def _acquire(image: Tensor, draw: Draw, ranges: RenderRange) -> Tensor:
     """Kernel, noise with the kernel's grain, slow shading and streaks."""
     size = image.shape[-2:]
     image = _gaussian(image, draw.uniform(*ranges.blur_pixels))
+    if ranges.sharpening[1] > 0:
+        smooth = _gaussian(image, torch.ones(len(image)))
+        image = image + draw.uniform(*ranges.sharpening)[:, None, None, None] * (image - smooth)
     grain = _gaussian(draw.noise(size), draw.uniform(0.35, 0.95))
     grain = grain / grain.std(dim=(2, 3), keepdim=True)
     image = image + grain * draw.uniform(*ranges.noise_hu)[:, None, None, None]
@@ -165,11 +174,21 @@ def _gaussian(image: Tensor, sigma_pixels: Tensor) -> Tensor:
     return F.conv2d(flat, kernel[:, :, :, None], groups=n).transpose(0, 1).reshape(n, 1, height, width)
 
 
-def _cut_field(image: Tensor, labels: Tensor, draw: Draw, ranges: RenderRange) -> tuple[Tensor, Tensor]:
+def _cut_field(
+    image: Tensor, labels: Tensor, anatomy: Anatomy, draw: Draw, ranges: RenderRange
+) -> tuple[Tensor, Tensor]:
     """Cut the picture to a rectangle, as crops and small reconstruction fields do."""
     height, width = image.shape[-2:]
     inside = torch.ones_like(labels, dtype=torch.bool)
-    for extent, index in ((height, torch.arange(height)[None, :, None]), (width, torch.arange(width)[None, None, :])):
+    rows, columns = torch.arange(height)[None, :, None], torch.arange(width)[None, None, :]
+    if ranges.femur_cut > 0:
+        deepest = anatomy.femur_mm.flatten(1).argmin(dim=1)
+        for index, femur in ((rows, deepest // width), (columns, deepest % width)):
+            away = torch.where(draw.chance(0.5), 1.0, -1.0)[:, None, None]
+            reach_mm = draw.uniform(*FEMUR_CUT_MM)[:, None, None]
+            beyond_mm = (index - femur[:, None, None]) * away * anatomy.pixel_mm
+            inside &= (beyond_mm <= reach_mm) | ~draw.chance(ranges.femur_cut)[:, None, None]
+    for extent, index in ((height, rows), (width, columns)):
         for from_start in (True, False):
             cut = draw.uniform(0.08, 0.4) * extent * draw.chance(ranges.field_cut)
             edge = cut if from_start else extent - cut

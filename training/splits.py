@@ -67,7 +67,16 @@ def patients_seen(training: Mapping[str, Any]) -> set[str]:
     return own | set(training.get("real_patients_seen", []))
 
 
+def drawings_seen(training: Mapping[str, Any]) -> set[str]:
+    """Patients whose drawings have taught a network, directly or by way of others; `training` of its card.
+
+    Cards from before the list stood in them: all patients that it has seen.
+    """
+    listed = training.get("drawn_patients_seen")
+    return patients_seen(training) if listed is None else set(listed)
+
+
 def refuse_seen(training: Mapping[str, Any], patients: Iterable[str]) -> None:
-    """ValueError where one of these patients is among those that a network has learnt from."""
-    if seen := sorted(patients_seen(training) & set(patients)):
-        raise ValueError(f"the network was trained with {', '.join(seen)}: these patients cannot judge it")
+    """ValueError where drawings of one of these patients have taught a network."""
+    if seen := sorted(drawings_seen(training) & set(patients)):
+        raise ValueError(f"drawings of {', '.join(seen)} have taught the network: these patients cannot judge it")

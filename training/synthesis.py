@@ -51,6 +51,7 @@ class AnatomyRange:
     magnus_growth_mm: tuple[float, float] = (0.0, 0.0)  # added to its `muscle_growth_mm`
     artery_mm: tuple[float, float] = (2.4, 4.6)  # radii
     vein_mm: tuple[float, float] = (2.8, 6.0)
+    vessel_oval: float = 0.15  # sd of log of half the ratio of a vessel's long and short radius
     vessel_shift_mm: float = 1.5  # sd, where the femoral vessels lie
     vessels_apart_mm: tuple[float, float] = (6.0, 9.0)  # middle of the artery to middle of the vein
     popliteal: float = 0.0  # share of the slices below `POPLITEAL_LEVEL` with the vessels anywhere behind the femur
@@ -264,7 +265,7 @@ def _one_leg(
 
     def tube(point: Tensor, radius: Tensor, jitter_mm: float) -> Tensor:
         centre = (point + draw.normal(0, jitter_mm, 2)).flip(-1)[:, None, None, :]
-        oval = torch.exp(draw.normal(0, 0.15))[:, None, None]
+        oval = torch.exp(draw.normal(0, ranges.vessel_oval))[:, None, None]
         delta = where_mm - centre
         reach = torch.hypot(delta[..., 0] * oval, delta[..., 1] / oval) * scale[:, None, None]
         return (reach - radius[:, None, None])[:, None]

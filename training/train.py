@@ -23,18 +23,19 @@ import torch
 from torch import Tensor, nn
 
 from thighseg_core.checkpoint import ModelCard, load_checkpoint, read_card, save_checkpoint
-from thighseg_core.labels import CLASSES
+from thighseg_core.labels import CLASS_INDEX, CLASSES
 from thighseg_core.manifest import git_commit, utc_now
 from thighseg_core.networks import build_network
 from thighseg_core.preprocess import normalise
 from training.allowed import allowed_of_labels, loss_of, membership
 from training.atlas import AtlasLeg
 from training.config import TrainConfig, read_config
+from training.finishing import finished
 from training.imagenet import load_encoder
 from training.randomness import Draw
 from training.real_batches import RealPool, open_pool, real_batch, real_validation
 from training.rendering import render
-from training.splits import patients_seen, refuse_seen
+from training.splits import drawings_seen, patients_seen, refuse_seen
 from training.synthesis import Atlas, anatomy
 
 VALIDATION_SEED = 20251122
@@ -53,7 +54,9 @@ def synthetic_batch(
     pixel_mm = config.preprocessing.spacing_mm
     subject = anatomy(atlas, leg=leg, level=level, draw=draw, size=size, pixel_mm=pixel_mm, ranges=config.anatomy)
     attenuation_hu, labels = render(subject, draw=draw, ranges=config.render)
-    weights = torch.where(subject.vessels(), config.vessel_weight, 1.0)
+    # A mass may have pushed something else where a vessel was.
+    vessels = subject.vessels() & (labels == CLASS_INDEX["intermuscular"])
+    weights = torch.where(vessels, config.vessel_weight, 1.0)
     return torch.from_numpy(normalise(attenuation_hu.numpy(), config.preprocessing)), labels, weights
 
 
@@ -135,6 +138,7 @@ def _loop(
     torch.manual_seed(config.seed)  # for dropout, whether weights were drawn or read
     network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = copy.deepcopy(network).requires_grad_(False)
+    begun_with = copy.deepcopy(averaged)
     trained = network
     if config.processes > 1:
         torch.distributed.init_process_group("gloo", meeting, rank=rank, world_size=config.processes)
@@ -147,6 +151,7 @@ def _loop(
     images, allowed = validation[0].to(device), allowed_of_labels(validation[1]).to(device)
     pool = open_pool(config.real, config.split)
     refuse_seen(_training_before(config), pool.held_out.patient)
+    refuse_seen({"drawn_patients_seen": pool.drawings_of}, pool.held_out.patient)
     kept_out = real_validation(pool.held_out, image_pixels=config.image_pixels, preprocessing=config.preprocessing)
     start, best, seconds = 0, -1.0, 0.0
     if resume and (run / "last.pt").is_file():
@@ -187,11 +192,12 @@ def _loop(
         if rank or ((step + 1) % config.validate_every and step + 1 != end):
             continue
         seconds = time.monotonic() - began
-        scores = validate(averaged, images, allowed, batch_size=config.batch_size)
+        stored = finished(averaged, begun_with, keep_of_start=config.keep_of_start, logit_shift=config.logit_shift)
+        scores = validate(stored, images, allowed, batch_size=config.batch_size)
         line = {"step": step + 1, "seconds": round(seconds), "loss": round(running / counted, 4)}
         line |= {name: round(value, 4) for name, value in scores.items()}
         if kept_out is not None:
-            on_real = validate(averaged, *(part.to(device) for part in kept_out), batch_size=config.batch_size)
+            on_real = validate(stored, *(part.to(device) for part in kept_out), batch_size=config.batch_size)
             line |= {f"real_{name}": round(value, 4) for name, value in on_real.items()}
         running, counted = 0.0, 0
         print(json.dumps(line), flush=True)
@@ -199,8 +205,8 @@ def _loop(
             log.write(json.dumps(line) + "\n")
         if is_best(scores, best):
             best = scores["mean"]
-            save_checkpoint(averaged, _card(config, atlas, pool, step + 1, seconds, scores), run / "best")
-        save_checkpoint(averaged, _card(config, atlas, pool, step + 1, seconds, scores), run / "last")
+            save_checkpoint(stored, _card(config, atlas, pool, step + 1, seconds, scores), run / "best")
+        save_checkpoint(stored, _card(config, atlas, pool, step + 1, seconds, scores), run / "last")
         state = {
             "network": network.state_dict(),
             "averaged": averaged.state_dict(),
@@ -268,6 +274,7 @@ def _card(
             "real_patients_seen": sorted(
                 patients_seen(_training_before(config)).union(*(part.patient for _, part in pool.inputs))
             ),
+            "drawn_patients_seen": sorted(drawings_seen(_training_before(config)) | pool.drawings_of),
             "real_patients_held_out": sorted(set(pool.held_out.patient)),
             "atlas_legs": [leg.name for leg in atlas.legs],
             "steps": step,
