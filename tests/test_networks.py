@@ -42,6 +42,30 @@ def test_the_encoder_gives_the_features_of_the_published_efficientnet_lite0_with
     assert torch.allclose(got, wanted, atol=1e-4)
 
 
+def test_segformer_gives_the_answer_of_the_decoder_of_transformers() -> None:
+    network = _with_statistics(build_network("segformer"))
+    for name, value in network.named_parameters():
+        if name.endswith("bias"):
+            nn.init.uniform_(value, -0.5, 0.5)
+    image = torch.randn(2, 1, 96, 160)
+    with torch.inference_mode():
+        small = network.get_submodule("segformer")(pixel_values=image).logits
+        wanted = nn.functional.interpolate(small, size=(96, 160), mode="bilinear", align_corners=False)
+        got = network(image)
+    assert float(wanted.std()) > 0.1
+    assert torch.allclose(got, wanted, atol=1e-4)
+
+
+def test_half_precision_of_depthwise_filters_is_left_out_on_a_cpu_and_the_answer_stays() -> None:
+    network = _with_statistics(build_network("manet"))
+    image = torch.randn(1, 1, 64, 96)
+    with torch.inference_mode():
+        wanted = network(image)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            got = network(image).float()
+    assert float((got - wanted).abs().mean()) < 0.05 * float(wanted.std())
+
+
 def test_manet_gives_the_answer_of_segmentation_models_pytorch_with_the_same_features_and_weights() -> None:
     make_torchvision_importable()
     import segmentation_models_pytorch as smp

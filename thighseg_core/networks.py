@@ -6,9 +6,9 @@ of 32. Weights are random until loaded; a training run's configuration says whet
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import nn
@@ -17,6 +17,9 @@ from thighseg_core.errors import ModelError
 from thighseg_core.labels import CLASSES
 from thighseg_core.manet import MANet
 from thighseg_core.torchvision_guard import make_torchvision_importable
+
+if TYPE_CHECKING:
+    from transformers.models.segformer.modeling_segformer import SegformerDecodeHead
 
 SIZE_MULTIPLE = 32  # deepest stride of all three encoders, pixels
 
@@ -46,8 +49,27 @@ class _FullSizeSegformer(nn.Module):
         self.segformer = SegformerForSemanticSegmentation(config)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        logits = self.segformer(pixel_values=image).logits
+        features = self.segformer.segformer(pixel_values=image, output_hidden_states=True).hidden_states
+        logits = _decoded(features, self.segformer.decode_head)
         return nn.functional.interpolate(logits, size=image.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def _decoded(features: Sequence[torch.Tensor], head: SegformerDecodeHead) -> torch.Tensor:
+    """What transformers' decoder gives, for less arithmetic: it makes every stage as large as the first and then mixes
+    the channels of all; here each stage's channels are mixed first, and the sum of the stages is the same."""
+    fuse = head.linear_fuse
+    shares = fuse.weight.flatten(1).chunk(len(features), dim=1)[::-1]  # the head joins the deepest stage first
+    total = features[0].new_zeros(()) if fuse.bias is None else fuse.bias[:, None, None]
+    for feature, projection, share in zip(features, head.linear_projections, shares, strict=True):
+        linear = projection.proj
+        mixed = nn.functional.conv2d(
+            feature.contiguous(memory_format=torch.channels_last), (share @ linear.weight)[:, :, None, None],
+            share @ linear.bias,
+        )  # fmt: skip
+        total = total + nn.functional.interpolate(
+            mixed, size=features[0].shape[-2:], mode="bilinear", align_corners=False
+        )
+    return cast(torch.Tensor, head.classifier(head.dropout(head.activation(head.batch_norm(total)))))
 
 
 # DenseNet-121's blocks (Huang et al., CVPR 2017) at half its growth rate: 1.8 instead of 7 million parameters.

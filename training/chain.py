@@ -2,7 +2,7 @@
 
     python -m training.chain training/configs/manet.toml [--sources ../shared/data] [--plan]
 
-What a run needs stands in its configuration: `start_from` names a run of the configuration of that name, a source of a
+What a run needs stands in its configuration: `start_from` and `teacher` name a run of the configuration of that name, a source of a
 `[[real]]` table is made as `ANSWERS` says. What is already there is not made again and an interrupted run goes on.
 """
 
@@ -23,20 +23,11 @@ DRAWN = "cache/real/reference"
 NOT_THIGH = ("STS_005", "STS_010", "STS_037")
 
 
-@dataclass(frozen=True)
-class Answers:
-    """What a folder holds: sure answers of a checkpoint, asked with `options` of `training.pseudo`."""
-
-    teacher: str
-    options: tuple[str, ...] = ()
-
-
-# None of the teachers has learnt from a drawing.
+# Folder -> whose sure answers it holds; none of these teachers has learnt from a drawing.
 ANSWERS = {
-    "cache/real/pseudo-1": Answers("runs/manet-1/last"),
-    "cache/real/pseudo-manet": Answers("runs/manet-self/last"),
-    # For other networks: of small muscles too few pixels are sure.
-    "cache/real/pseudo-2": Answers("runs/manet-no-labels/last", ("--every", "1", "--sure", "0.6", "--possible", "0.2")),
+    "cache/real/pseudo-1": "runs/manet-1/last",
+    "cache/real/pseudo-2": "runs/manet-2/last",
+    "cache/real/pseudo-3": "runs/manet-no-labels/last",
 }
 
 
@@ -58,12 +49,14 @@ def _needed(path: Path, sources: Path) -> Iterator[Step]:
     config = read_config(path)
     surfaces = str(sources / "visible_human_surfaces")
     yield Step("training.atlas", ("--surfaces", surfaces), ATLAS)
-    if config.start_from.startswith("runs/"):
-        yield from _needed(_config_of(path, config.start_from), sources)
+    for checkpoint in (config.start_from, config.teacher):
+        if checkpoint.startswith("runs/"):
+            yield from _needed(_config_of(path, checkpoint), sources)
     for table in config.real:
-        if answers := ANSWERS.get(table.source):
-            yield from _needed(_config_of(path, answers.teacher), sources)
-            yield Step("training.pseudo", _questions(answers, sources), table.source)
+        if asked := ANSWERS.get(table.source):
+            yield from _needed(_config_of(path, asked), sources)
+            questions = ("--checkpoint", asked, "--data", str(sources), "--not-thigh", *NOT_THIGH)
+            yield Step("training.pseudo", questions, table.source)
         elif table.source == DRAWN:
             yield Step("training.prepare", ("reference", "--data", str(sources)), DRAWN)
     yield Step("training.train", (str(path), "--resume"), str(_run_of(path)))
@@ -76,10 +69,6 @@ def _config_of(path: Path, checkpoint: str) -> Path:
 
 def _run_of(path: Path) -> Path:
     return Path("runs") / path.stem
-
-
-def _questions(answers: Answers, sources: Path) -> tuple[str, ...]:
-    return ("--checkpoint", answers.teacher, "--data", str(sources), "--not-thigh", *NOT_THIGH, *answers.options)
 
 
 def carry_out(step: Step) -> None:

@@ -12,6 +12,7 @@ Several checkpoints answer together, by the mean of their probabilities.
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from thighseg_core.body import body_box, body_mask
 from thighseg_core.checkpoint import Model, load_checkpoint
@@ -36,6 +38,8 @@ from training.reference import NOT_ANNOTATED, read_drawing
 from training.splits import drawings_seen
 
 TUMOUR_MARGIN_MM = 10.0
+AIR = -1.0  # normalised
+VARIANTS = ((12.0, 1.0), (-12.0, 1.0), (0.0, 0.88), (0.0, 1.14))  # degrees, scale
 
 
 class MeanAnswer(nn.Module):
@@ -47,6 +51,32 @@ class MeanAnswer(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         return torch.stack([network(image).softmax(dim=1) for network in self.networks]).mean(dim=0).log()
+
+
+class VariedAnswer(nn.Module):
+    """A network asked about the picture as it is, turned and scaled: the log of the mean probability."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> Tensor:
+        total = self.network(image).softmax(dim=1)
+        counted = torch.ones_like(total[:, :1])
+        for turn_deg, scale in VARIANTS:
+            seen = _turned(image - AIR, turn_deg=turn_deg, scale=scale) + AIR
+            answer = _turned(self.network(seen).softmax(dim=1), turn_deg=-turn_deg, scale=1 / scale)
+            total, counted = total + answer, counted + answer.sum(dim=1, keepdim=True)  # nothing from beyond the picture
+        return (total / counted).clamp(min=1e-12).log()
+
+
+def _turned(image: Tensor, *, turn_deg: float, scale: float) -> Tensor:
+    """(B, C, H, W) turned around its middle and scaled, zeros beyond."""
+    height, width = image.shape[-2:]
+    cos, sin = (function(math.radians(turn_deg)) / scale for function in (math.cos, math.sin))
+    matrix = torch.tensor([[cos, -sin * height / width, 0], [sin * width / height, cos, 0]], device=image.device)
+    grid = F.affine_grid(matrix.expand(len(image), 2, 3), list(image.shape), align_corners=False)
+    return F.grid_sample(image, grid, mode="bilinear", align_corners=False)
 
 
 def load_together(folders: Sequence[Path], *, device: str) -> Model:

@@ -37,6 +37,7 @@ from training.real_batches import RealPool, open_pool, real_batch, real_validati
 from training.rendering import render
 from training.splits import drawings_seen, patients_seen, refuse_seen
 from training.synthesis import Atlas, anatomy
+from training.teaching import answers, divergence, load_teacher
 
 VALIDATION_SEED = 20251122
 SCORED = ("extensor", "flexor", "adductor", "sartorius")
@@ -150,7 +151,8 @@ def _loop(
     )
     images, allowed = validation[0].to(device), allowed_of_labels(validation[1]).to(device)
     pool = open_pool(config.real, config.split)
-    refuse_seen(_training_before(config), pool.held_out.patient)
+    for before in (config.start_from, config.teacher):
+        refuse_seen(_training_of(before), pool.held_out.patient)
     refuse_seen({"drawn_patients_seen": pool.drawings_of}, pool.held_out.patient)
     kept_out = real_validation(pool.held_out, image_pixels=config.image_pixels, preprocessing=config.preprocessing)
     start, best, seconds = 0, -1.0, 0.0
@@ -167,15 +169,19 @@ def _loop(
     began, running, counted = time.monotonic() - seconds, 0.0, 0
     in_half = config.precision == "bfloat16" or (config.precision == "auto" and device == "cuda")
     half = torch.autocast(device_type=device, dtype=torch.bfloat16, enabled=in_half)
+    teacher = load_teacher(Path(config.teacher), device=device) if config.teacher else None
     end = config.stop_after or config.steps
     for step in range(start, end):
         network.train()
         batch, truth, weights = mixed_batch(atlas, config, pool, generator=generator)
         for group in optimiser.param_groups:
             group["lr"] = learning_rate_at(step, config) * group["rate"]
+        batch = batch.to(device).contiguous(memory_format=torch.channels_last)
         with half:
-            logits = trained(batch.to(device).contiguous(memory_format=torch.channels_last)).float()
+            logits = trained(batch).float()
             loss = loss_of(logits, truth.to(device), weights.to(device))
+            if teacher is not None:
+                loss = loss + config.teacher_weight * divergence(logits, answers(teacher, batch))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -229,7 +235,7 @@ def _optimiser(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer
     for name, weight in network.named_parameters():
         (encoder if name.startswith("encoder.") else rest).append(weight)
     groups = [{"params": rest, "rate": 1.0}, {"params": encoder, "rate": config.encoder_rate}]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
+    return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
 
 
 def _first_network(config: TrainConfig) -> nn.Module:
@@ -247,20 +253,21 @@ def _first_network(config: TrainConfig) -> nn.Module:
 
 def _earlier_stages(config: TrainConfig) -> list[str]:
     """What the run that this one started from had seen, and the runs before it; oldest first."""
-    if not (before := _training_before(config)):
+    if not (before := _training_of(config.start_from)):
         return []
     return [*before.get("earlier_stages", []), f"{Path(config.start_from).parent.name}: {before['images']} images"]
 
 
-def _training_before(config: TrainConfig) -> dict[str, Any]:
-    """`training` of the card of the run that this one starts from; empty without one."""
-    source = Path(config.start_from)
-    return read_card(source.name, folder=source.parent).training if config.start_from else {}
+def _training_of(checkpoint: str) -> dict[str, Any]:
+    """`training` of the card in this folder; empty without one."""
+    source = Path(checkpoint)
+    return read_card(source.name, folder=source.parent).training if checkpoint else {}
 
 
 def _card(
     config: TrainConfig, atlas: Atlas, pool: RealPool, step: int, seconds: float, scores: dict[str, float]
 ) -> ModelCard:
+    earlier = [_training_of(checkpoint) for checkpoint in (config.start_from, config.teacher)]
     return ModelCard(
         network=config.network,
         version=config.version,
@@ -272,9 +279,9 @@ def _card(
             ),
             "real_inputs": pool.summary(),
             "real_patients_seen": sorted(
-                patients_seen(_training_before(config)).union(*(part.patient for _, part in pool.inputs))
+                set().union(*map(patients_seen, earlier), *(part.patient for _, part in pool.inputs))
             ),
-            "drawn_patients_seen": sorted(drawings_seen(_training_before(config)) | pool.drawings_of),
+            "drawn_patients_seen": sorted(pool.drawings_of.union(*map(drawings_seen, earlier))),
             "real_patients_held_out": sorted(set(pool.held_out.patient)),
             "atlas_legs": [leg.name for leg in atlas.legs],
             "steps": step,
