@@ -1,4 +1,4 @@
-"""Sure answers of a network: what is taken for sure, and asking about the picture turned and scaled."""
+"""Sure answers of a network: what is taken for sure, and asking about the picture turned."""
 
 import numpy as np
 import torch
@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from thighseg_core.labels import CLASS_INDEX, CLASSES
 from training.allowed import bits_of
-from training.pseudo import AIR, VARIANTS, VariedAnswer, sure_sets
+from training.pseudo import AIR, TurnedAnswer, sure_sets
 
 N = len(CLASSES)
 
@@ -36,12 +36,12 @@ class _Bright(nn.Module):
         return logits
 
 
-def test_answers_to_turned_and_scaled_pictures_come_back_to_the_places_they_are_about() -> None:
+def test_answers_to_turned_pictures_come_back_to_the_places_they_are_about() -> None:
     rows, columns = torch.meshgrid(torch.arange(64.0), torch.arange(96.0), indexing="ij")
     inside = (((rows - 20) / 13) ** 2 + ((columns - 60) / 22) ** 2 < 1).float()  # off the middle, no symmetry
     network = _Bright()
-    answer = VariedAnswer(network)((2 * inside - 1)[None, None]).exp()
-    assert len(network.asked) == 1 + len(VARIANTS)
+    answer = TurnedAnswer(network)((2 * inside - 1)[None, None]).exp()
+    assert len(network.asked) == 3
     assert all(float(asked[0, 0, -1, -1]) == AIR for asked in network.asked)
     assert torch.allclose(answer.sum(dim=1), torch.ones(1, 64, 96), atol=1e-4)
     found = (answer[0, CLASS_INDEX["extensor"]] > 0.5).float()

@@ -28,8 +28,8 @@ def allowed_of_labels(labels: Tensor) -> Tensor:
 
 def members(allowed: Tensor, n_classes: int = N_CLASSES) -> Tensor:
     """(B, H, W) bit sets -> (B, C, H, W) bool, whether the pixel may have the class."""
-    shifts = torch.arange(n_classes, device=allowed.device).view(1, -1, 1, 1)
-    return ((allowed[:, None] >> shifts) & 1).bool()
+    bits = (1 << torch.arange(n_classes, device=allowed.device, dtype=torch.int16)).view(1, -1, 1, 1)
+    return (allowed.to(torch.int16)[:, None] & bits) != 0
 
 
 def membership(allowed: Tensor, n_classes: int = N_CLASSES) -> tuple[Tensor, Tensor]:
@@ -48,10 +48,10 @@ def loss_of(logits: Tensor, allowed: Tensor, weights: Tensor) -> Tensor:
     may = members(allowed, logits.shape[1])
     informative = ~may.all(dim=1)
     # minus log of the summed probability of the allowed classes
-    inside = logits.masked_fill(~may, float("-inf")).logsumexp(dim=1)
-    surprise = (logits.logsumexp(dim=1) - inside) * weights
+    log_probability = logits.log_softmax(dim=1)
+    surprise = -log_probability.masked_fill(~may, float("-inf")).logsumexp(dim=1) * weights
     entropy = surprise[informative].sum() / informative.sum().clamp(min=1)
-    probability = logits.softmax(dim=1)
+    probability = log_probability.exp()
     truth, known = (part.float() for part in membership(allowed, logits.shape[1]))
     overlap = (probability * truth).sum(dim=(0, 2, 3))
     total = (probability * known).sum(dim=(0, 2, 3)) + truth.sum(dim=(0, 2, 3))

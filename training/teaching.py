@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from thighseg_core.checkpoint import load_checkpoint
@@ -21,16 +20,7 @@ def load_teacher(checkpoint: Path, *, device: str) -> nn.Module:
     return folded(model.network).eval()
 
 
-@torch.no_grad()
-def answers(teacher: nn.Module, images: Tensor) -> Tensor:
-    """(B, 1, H, W) normalised images -> (B, C, H, W) probabilities: the mean of the picture's and its mirror image's."""
-    both = teacher(torch.cat([images, images.flip(-1)])).float().softmax(dim=1)
-    own, mirrored = both.chunk(2)
-    return (own + mirrored.flip(-1)) / 2
-
-
-def divergence(logits: Tensor, probabilities: Tensor) -> Tensor:
-    """Kullback-Leibler divergence of the pupil's logits from the teacher's probabilities, (B, C, H, W); mean of pixels."""
-    log_teacher = probabilities.clamp(min=1e-6).log()
-    apart = (probabilities * (log_teacher - logits.log_softmax(dim=1))).sum(dim=1)
-    return apart.mean()
+def divergence(logits: Tensor, taught: Tensor) -> Tensor:
+    """Kullback-Leibler divergence of a pupil's logits from its teacher's, (B, C, H, W); mean of the pixels."""
+    log_pupil, log_teacher = logits.log_softmax(dim=1), taught.log_softmax(dim=1)
+    return (log_teacher.exp() * (log_teacher - log_pupil)).sum(dim=1).mean()

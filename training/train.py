@@ -37,7 +37,7 @@ from training.real_batches import RealPool, open_pool, real_batch, real_validati
 from training.rendering import render
 from training.splits import drawings_seen, patients_seen, refuse_seen
 from training.synthesis import Atlas, anatomy
-from training.teaching import answers, divergence, load_teacher
+from training.teaching import divergence, load_teacher
 
 VALIDATION_SEED = 20251122
 SCORED = ("extensor", "flexor", "adductor", "sartorius")
@@ -181,7 +181,9 @@ def _loop(
             logits = trained(batch).float()
             loss = loss_of(logits, truth.to(device), weights.to(device))
             if teacher is not None:
-                loss = loss + config.teacher_weight * divergence(logits, answers(teacher, batch))
+                with torch.no_grad():
+                    taught = teacher(batch).float()
+                loss = loss + config.teacher_weight * divergence(logits, taught)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
