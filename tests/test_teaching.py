@@ -44,7 +44,9 @@ def test_a_teacher_passes_on_whose_drawings_it_knows(tmp_path: Path) -> None:
     train(first, atlas=atlas, run=tmp_path / "teacher", resume=False, device="cpu")
     pupil = replace(TINY, teacher=str(tmp_path / "teacher" / "last"))
     train(pupil, atlas=atlas, run=tmp_path / "pupil", resume=False, device="cpu")
-    assert load_checkpoint("last", device="cpu", folder=tmp_path / "pupil").card.training["drawn_patients_seen"] == ["P1"]
+    assert load_checkpoint("last", device="cpu", folder=tmp_path / "pupil").card.training["drawn_patients_seen"] == [
+        "P1"
+    ]
     refused = replace(pupil, real=(drawn,), split=Split(hold_out=("P1",)))
     with pytest.raises(ValueError, match="drawings of P1"):
         train(refused, atlas=atlas, run=tmp_path / "refused", resume=False, device="cpu")

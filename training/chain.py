@@ -2,8 +2,9 @@
 
     python -m training.chain training/configs/manet.toml [--sources ../shared/data] [--plan]
 
-What a run needs stands in its configuration: `start_from` and `teacher` name a run of the configuration of that name, a source of a
-`[[real]]` table is made as `ANSWERS` says. What is already there is not made again and an interrupted run goes on.
+What a run needs stands in its configuration: `start_from` and `teacher` name a run of the configuration of that name
+or shipped weights, a source of a `[[real]]` table is made as `ANSWERS` says. What is already there is not made again
+and an interrupted run goes on.
 """
 
 from __future__ import annotations
@@ -23,11 +24,10 @@ DRAWN = "cache/real/reference"
 NOT_THIGH = ("STS_005", "STS_010", "STS_037")
 
 
-# Folder -> whose sure answers it holds; none of these teachers has learnt from a drawing.
+# Folder -> whose sure answers it holds.
 ANSWERS = {
     "cache/real/pseudo-1": "runs/manet-1/last",
-    "cache/real/pseudo-2": "runs/manet-2/last",
-    "cache/real/pseudo-3": "runs/manet-no-labels/last",
+    "cache/real/pseudo-manet": "thighseg_core/weights/manet",
 }
 
 
@@ -50,11 +50,10 @@ def _needed(path: Path, sources: Path) -> Iterator[Step]:
     surfaces = str(sources / "visible_human_surfaces")
     yield Step("training.atlas", ("--surfaces", surfaces), ATLAS)
     for checkpoint in (config.start_from, config.teacher):
-        if checkpoint.startswith("runs/"):
-            yield from _needed(_config_of(path, checkpoint), sources)
+        yield from _trained(checkpoint, path, sources)
     for table in config.real:
         if asked := ANSWERS.get(table.source):
-            yield from _needed(_config_of(path, asked), sources)
+            yield from _trained(asked, path, sources)
             questions = ("--checkpoint", asked, "--data", str(sources), "--not-thigh", *NOT_THIGH)
             yield Step("training.pseudo", questions, table.source)
         elif table.source == DRAWN:
@@ -62,9 +61,10 @@ def _needed(path: Path, sources: Path) -> Iterator[Step]:
     yield Step("training.train", (str(path), "--resume"), str(_run_of(path)))
 
 
-def _config_of(path: Path, checkpoint: str) -> Path:
-    """runs/manet-1/last -> the configuration manet-1.toml beside this one."""
-    return path.with_name(f"{Path(checkpoint).parent.name}.toml")
+def _trained(checkpoint: str, path: Path, sources: Path) -> Iterator[Step]:
+    """runs/manet-1/last: the steps of the configuration manet-1.toml beside `path`; shipped weights are there."""
+    if checkpoint.startswith("runs/"):
+        yield from _needed(path.with_name(f"{Path(checkpoint).parent.name}.toml"), sources)
 
 
 def _run_of(path: Path) -> Path:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from thighseg_core.checkpoint import Preprocessing
-from thighseg_core.labels import CLASSES
 from training.objects import ObjectRange
 from training.real_batches import RealInput
 from training.rendering import RenderRange
@@ -38,7 +37,6 @@ class TrainConfig:
     warmup_steps: int = 100
     weight_decay: float = 0.01
     ema_decay: float = 0.995
-    keep_of_start: float = 0.0  # share of the weights of `start_from` in those that are stored (finishing.py)
     image_pixels: int = 160
     vessel_weight: float = 1.0  # of vessels' pixels in the cross entropy: small, and easily taken for muscle
     thigh_share: float = 0.85  # share of slices from the thigh, the others from hip to calf
@@ -52,7 +50,6 @@ class TrainConfig:
     render: RenderRange = field(default_factory=RenderRange)
     real: tuple[RealInput, ...] = ()  # [[real]] tables: labelled scans beside the synthetic images
     split: Split = field(default_factory=Split)  # patients that no real input shows to the network
-    logit_shift: dict[str, float] = field(default_factory=dict)  # class -> added to its logits as stored
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -63,10 +60,6 @@ class TrainConfig:
             raise ValueError(f"encoder_weights: there are none for {self.network}, only for manet")
         if self.encoder_rate != 1 and self.network == "segformer":
             raise ValueError("encoder_rate: SegFormer learns at one rate; take the line out")
-        if not 0 <= self.keep_of_start <= 1 or (self.keep_of_start and not self.start_from):
-            raise ValueError(f"keep_of_start = {self.keep_of_start}: a share from 0 to 1 of the weights of start_from")
-        if unknown := sorted(set(self.logit_shift) - set(CLASSES)):
-            raise ValueError(f"[logit_shift]: no classes are {', '.join(unknown)}; known are {', '.join(CLASSES)}")
         if self.processes < 1:
             raise ValueError(f"processes = {self.processes}: at least 1 is needed")
 

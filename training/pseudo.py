@@ -3,8 +3,7 @@
     python -m training.pseudo --checkpoint runs/manet/last --data ../shared/data --output cache/real/pseudo \\
         [--every 2] [--sure 0.9] [--possible 0.05] [--not-thigh STS_005]
 
-Every slice of every series that nobody drew on goes through the same `segment` that users get, the network asked about each
-picture turned to either side, too (on drawn slices Dice 0.011 better than without). A pixel
+Every slice of every series that nobody drew on goes through the same `segment` that users get (flip-averaged). A pixel
 is of one class where the probability reaches `--sure` and the finished label map agrees; elsewhere it may have any
 class above `--possible`; a tumour (tumour_mask.nii.gz beside the CT) and what lies within 10 mm of it is left open.
 Several checkpoints answer together, by the mean of their probabilities.
@@ -13,7 +12,6 @@ Several checkpoints answer together, by the mean of their probabilities.
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +21,6 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from thighseg_core.body import body_box, body_mask
 from thighseg_core.checkpoint import Model, load_checkpoint
@@ -39,8 +36,6 @@ from training.reference import NOT_ANNOTATED, read_drawing
 from training.splits import drawings_seen
 
 TUMOUR_MARGIN_MM = 10.0
-AIR = -1.0  # normalised
-TURN_DEG = 12.0
 
 
 class MeanAnswer(nn.Module):
@@ -54,41 +49,16 @@ class MeanAnswer(nn.Module):
         return torch.stack([network(image).softmax(dim=1) for network in self.networks]).mean(dim=0).log()
 
 
-class TurnedAnswer(nn.Module):
-    """A network asked about the picture as it is and turned to either side: the log of the mean probability."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, image: Tensor) -> Tensor:
-        total = self.network(image).softmax(dim=1)
-        counted = torch.ones_like(total[:, :1])
-        for angle_deg in (TURN_DEG, -TURN_DEG):
-            seen = _turned(image - AIR, angle_deg) + AIR
-            answer = _turned(self.network(seen).softmax(dim=1), -angle_deg)
-            total, counted = total + answer, counted + answer.sum(dim=1, keepdim=True)  # nothing from beyond the picture
-        return (total / counted).clamp(min=1e-12).log()
-
-
-def _turned(image: Tensor, angle_deg: float) -> Tensor:
-    """(B, C, H, W) turned around its middle, zeros beyond."""
-    height, width = image.shape[-2:]
-    cos, sin = (function(math.radians(angle_deg)) for function in (math.cos, math.sin))
-    matrix = torch.tensor([[cos, -sin * height / width, 0], [sin * width / height, cos, 0]], device=image.device)
-    grid = F.affine_grid(matrix.expand(len(image), 2, 3), list(image.shape), align_corners=False)
-    return F.grid_sample(image, grid, mode="bilinear", align_corners=False)
-
-
 def load_together(folders: Sequence[Path], *, device: str) -> Model:
     """The checkpoints in these folders as one model; they must share their preprocessing."""
     models = [load_checkpoint(folder.name, device=device, folder=folder.parent) for folder in folders]
     if len({model.card.preprocessing for model in models}) > 1:
         raise ValueError("the checkpoints were trained with different preprocessing; use one at a time")
-    networks = [TurnedAnswer(model.network) for model in models]
+    if len(models) == 1:
+        return models[0]
     seen = sorted(set().union(*(drawings_seen(model.card.training) for model in models)))
     card = replace(models[0].card, training={"drawn_patients_seen": seen})
-    return Model(MeanAnswer(networks).eval(), card)
+    return Model(MeanAnswer([model.network for model in models]).eval(), card)
 
 
 def sure_sets(

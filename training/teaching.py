@@ -1,7 +1,7 @@
 """A trained network as teacher: its probabilities, for every pixel of a batch, real or synthetic.
 
-Teacher and pupil see the same picture, varied alike (Beyer et al., Knowledge distillation: a good teacher is patient and
-consistent, CVPR 2022): also where no truth is known, and how sure the teacher is, too.
+Teacher and pupil see the same picture, varied alike (Beyer et al., Knowledge distillation: a good teacher is patient
+and consistent, CVPR 2022): also where no truth is known, and how sure the teacher is, too.
 """
 
 from __future__ import annotations

@@ -30,7 +30,6 @@ from thighseg_core.preprocess import normalise
 from training.allowed import allowed_of_labels, loss_of, membership
 from training.atlas import AtlasLeg
 from training.config import TrainConfig, read_config
-from training.finishing import finished
 from training.imagenet import load_encoder
 from training.randomness import Draw
 from training.real_batches import RealPool, open_pool, real_batch, real_validation
@@ -139,7 +138,6 @@ def _loop(
     torch.manual_seed(config.seed)  # for dropout, whether weights were drawn or read
     network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = copy.deepcopy(network).requires_grad_(False)
-    begun_with = copy.deepcopy(averaged)
     trained = network
     if config.processes > 1:
         torch.distributed.init_process_group("gloo", meeting, rank=rank, world_size=config.processes)
@@ -200,12 +198,11 @@ def _loop(
         if rank or ((step + 1) % config.validate_every and step + 1 != end):
             continue
         seconds = time.monotonic() - began
-        stored = finished(averaged, begun_with, keep_of_start=config.keep_of_start, logit_shift=config.logit_shift)
-        scores = validate(stored, images, allowed, batch_size=config.batch_size)
+        scores = validate(averaged, images, allowed, batch_size=config.batch_size)
         line = {"step": step + 1, "seconds": round(seconds), "loss": round(running / counted, 4)}
         line |= {name: round(value, 4) for name, value in scores.items()}
         if kept_out is not None:
-            on_real = validate(stored, *(part.to(device) for part in kept_out), batch_size=config.batch_size)
+            on_real = validate(averaged, *(part.to(device) for part in kept_out), batch_size=config.batch_size)
             line |= {f"real_{name}": round(value, 4) for name, value in on_real.items()}
         running, counted = 0.0, 0
         print(json.dumps(line), flush=True)
@@ -213,8 +210,8 @@ def _loop(
             log.write(json.dumps(line) + "\n")
         if is_best(scores, best):
             best = scores["mean"]
-            save_checkpoint(stored, _card(config, atlas, pool, step + 1, seconds, scores), run / "best")
-        save_checkpoint(stored, _card(config, atlas, pool, step + 1, seconds, scores), run / "last")
+            save_checkpoint(averaged, _card(config, atlas, pool, step + 1, seconds, scores), run / "best")
+        save_checkpoint(averaged, _card(config, atlas, pool, step + 1, seconds, scores), run / "last")
         state = {
             "network": network.state_dict(),
             "averaged": averaged.state_dict(),
@@ -257,7 +254,9 @@ def _earlier_stages(config: TrainConfig) -> list[str]:
     """What the run that this one started from had seen, and the runs before it; oldest first."""
     if not (before := _training_of(config.start_from)):
         return []
-    return [*before.get("earlier_stages", []), f"{Path(config.start_from).parent.name}: {before['images']} images"]
+    source = Path(config.start_from)
+    name = source.parent.name if source.name in ("last", "best") else f"shipped version {before['config']['version']}"
+    return [*before.get("earlier_stages", []), f"{name}: {before['images']} images"]
 
 
 def _training_of(checkpoint: str) -> dict[str, Any]:
