@@ -61,7 +61,7 @@ def _decoded(features: Sequence[torch.Tensor], head: SegformerDecodeHead) -> tor
     shares = fuse.weight.flatten(1).chunk(len(features), dim=1)[::-1]  # the head joins the deepest stage first
     total = features[0].new_zeros(()) if fuse.bias is None else fuse.bias[:, None, None]
     for feature, projection, share in zip(features, head.linear_projections, shares, strict=True):
-        linear = projection.proj
+        linear = cast(nn.Linear, projection.proj)
         mixed = nn.functional.conv2d(
             feature.contiguous(memory_format=torch.channels_last), (share @ linear.weight)[:, :, None, None],
             share @ linear.bias,
