@@ -283,7 +283,7 @@ def validation() -> str:
         ]  # fmt: skip
         head = ("level", "structure", "slices", "Dice, mean", "Dice, worst", "worst slice", "area error, mean")
         parts.append(
-            f"`{card.network}` {card.version}, {real['slices']} slices of {real['scans']} scans; "
+            f"`{card.network}` {card.tested_version}, {real['slices']} slices of {real['scans']} scans; "
             f"reference: {real['reference']}.\n\n" + table(head, rows)
         )
     return "\n\n".join(parts) or "No trained network is shipped yet."
@@ -315,7 +315,7 @@ def drawn_slices() -> str:
             for name, facts in real.get(level, {}).items()
         ]  # fmt: skip
         if rows:
-            parts.append(f"`{card.network}` {card.version}:\n\n" + table(head, rows))
+            parts.append(f"`{card.network}` {card.tested_version}:\n\n" + table(head, rows))
     return "\n\n".join(parts) or "No network was scored on drawn slices yet."
 
 

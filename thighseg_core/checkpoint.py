@@ -51,6 +51,11 @@ class ModelCard:
     validation: dict[str, Any] = field(default_factory=dict)
     weights_sha256: str = ""
 
+    @property
+    def tested_version(self) -> str:
+        """The version that `validation["real"]` is of: this one, unless it names an earlier one."""
+        return str(self.validation.get("real", {}).get("version", self.version))
+
 
 @dataclass(frozen=True)
 class Model:

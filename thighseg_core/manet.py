@@ -43,7 +43,7 @@ class _SameConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.groups > 1 and x.dtype == torch.bfloat16 and x.device.type == "cpu":
-            # One filter a channel teaches six times faster in single precision; all else gains by half precision.
+            # One filter a channel learns several times faster in single precision; all else gains by half precision.
             with torch.autocast("cpu", enabled=False):
                 return self.forward(x.float())
         if self.stride == (1, 1):

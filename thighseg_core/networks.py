@@ -43,7 +43,7 @@ class _FullSizeSegformer(nn.Module):
 
         # B0 of Xie et al., NeurIPS 2021, with patches every second pixel: every fourth, 6 mm, loses small muscles.
         # A decoder half as wide trains in 29 instead of 73 ms an image of 160 x 160.
-        # Nothing is dropped: after 91,000 images it still fitted what it had seen worse than the other two did.
+        # Nothing is dropped: version 3 fitted even the slices it had learnt from worse than the other two did.
         layout = {"num_channels": 1, "num_labels": n_classes, "decoder_hidden_size": 128, "strides": [2, 2, 2, 2]}
         config = SegformerConfig.from_dict(layout | {"drop_path_rate": 0.0, "classifier_dropout_prob": 0.0})
         self.segformer = SegformerForSemanticSegmentation(config)

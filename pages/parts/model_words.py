@@ -33,6 +33,7 @@ def validated_on(card: ModelCard) -> str:
     name = f"The network **{title(card)}**"
     real, synthetic = card.validation.get("real"), card.validation.get("synthetic")
     if real:
+        name = f"The network **{card.network} {card.tested_version}**"
         level = next((level for level in LEVELS if real.get(level)), None)
         scores = _scores({structure: facts["dice_mean"] for structure, facts in real[level].items()}) if level else ""
         where = f" At the {LEVELS[level]}: mean Dice {scores}." if level else ""
@@ -86,7 +87,7 @@ def comparison(cards: Iterable[ModelCard], *, level: str) -> list[Compared]:
         scores = {name: f"{one['dice_mean']:.2f} ({one['dice_worst']:.2f})" for name, one in facts.items()}
         reference = f"{real['slices']} slices of {real['scans']} scans: {real['reference']}."
         mean = sum(one["dice_mean"] for one in facts.values()) / len(facts)
-        rows.append((mean, Compared(card.network, title(card), scores, reference)))
+        rows.append((mean, Compared(card.network, f"{card.network} {card.tested_version}", scores, reference)))
     return [row for _, row in sorted(rows, key=lambda pair: -pair[0])]
 
 
