@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from training.allowed import ALL_BITS, N_CLASSES, allowed_of_labels, bits_of, loss_of, members, membership
+from training.allowed import ALL_BITS, FEW_PIXELS, N_CLASSES, allowed_of_labels, bits_of, loss_of, members, membership
 
 EQUAL = torch.ones(1, 1, 4)
 
@@ -41,13 +41,14 @@ def test_a_pixel_that_allows_everything_teaches_nothing() -> None:
     assert logits.grad[..., :2].abs().max() > 0
 
 
-def test_with_full_labels_it_is_cross_entropy_plus_soft_dice() -> None:
+def test_with_full_labels_it_is_cross_entropy_plus_soft_dice_of_each_image() -> None:
     generator = torch.Generator().manual_seed(2)
     logits = torch.randn(2, N_CLASSES, 3, 5, generator=generator)
-    labels = torch.randint(0, 4, (2, 3, 5), generator=generator)
+    labels = torch.stack([torch.randint(0, few, (3, 5), generator=generator) for few in (4, 2)])
     probability, truth = logits.softmax(1), F.one_hot(labels, N_CLASSES).movedim(-1, 1).float()
-    dice = (2 * (probability * truth).sum((0, 2, 3)) + 1) / (probability.sum((0, 2, 3)) + truth.sum((0, 2, 3)) + 1)
-    expected = F.cross_entropy(logits, labels) + 1 - dice[:4].mean()
+    area = FEW_PIXELS + probability.sum((2, 3)) + truth.sum((2, 3))
+    dice = (2 * (probability * truth).sum((2, 3)) + FEW_PIXELS) / area
+    expected = F.cross_entropy(logits, labels) + 1 - torch.cat([dice[0, :4], dice[1, :2]]).mean()
     got = loss_of(logits, allowed_of_labels(labels), torch.ones(2, 3, 5))
     assert float(got) == pytest.approx(float(expected), rel=1e-5)
 

@@ -13,6 +13,7 @@ from thighseg_core.labels import CLASSES
 
 N_CLASSES = len(CLASSES)
 ALL_BITS = (1 << N_CLASSES) - 1  # nothing is known
+FEW_PIXELS = 10.0  # a class of fewer on an image hardly counts in its Dice
 OPEN = N_CLASSES  # in maps of class indices: any class
 
 
@@ -40,10 +41,11 @@ def membership(allowed: Tensor, n_classes: int = N_CLASSES) -> tuple[Tensor, Ten
 
 
 def loss_of(logits: Tensor, allowed: Tensor, weights: Tensor) -> Tensor:
-    """Cross entropy of the allowed classes together, weighted by pixel, plus soft Dice of the classes present.
+    """Cross entropy of the allowed classes together, weighted by pixel, plus soft Dice of each image's classes.
 
     logits: (B, C, H, W). allowed: (B, H, W) bit sets. weights: (B, H, W). Pixels that allow every class teach nothing.
-    Dice of a class counts the pixels that surely have it or surely not; classes that no pixel surely has are left out.
+    Dice of a class counts the pixels of an image that surely have it or surely not; a class that no pixel surely has is
+    left out. By image, as in the tables of evaluation: in the sum over a batch a thin gracilis is nothing.
     """
     may = members(allowed, logits.shape[1])
     informative = ~may.all(dim=1)
@@ -53,9 +55,9 @@ def loss_of(logits: Tensor, allowed: Tensor, weights: Tensor) -> Tensor:
     entropy = surprise[informative].sum() / informative.sum().clamp(min=1)
     probability = log_probability.exp()
     truth, known = (part.float() for part in membership(allowed, logits.shape[1]))
-    overlap = (probability * truth).sum(dim=(0, 2, 3))
-    total = (probability * known).sum(dim=(0, 2, 3)) + truth.sum(dim=(0, 2, 3))
-    present = truth.sum(dim=(0, 2, 3)) > 0
+    overlap = (probability * truth).sum(dim=(2, 3))
+    total = (probability * known).sum(dim=(2, 3)) + truth.sum(dim=(2, 3))
+    present = truth.sum(dim=(2, 3)) > 0
     if not present.any():
         return entropy
-    return entropy + 1 - ((2 * overlap + 1) / (total + 1))[present].mean()
+    return entropy + 1 - ((2 * overlap + FEW_PIXELS) / (total + FEW_PIXELS))[present].mean()
