@@ -9,8 +9,8 @@ from thighseg_core.labels import CLASS_INDEX, class_of_label, label_value
 from training.compact import load_shipped
 from training.phantom import Acquisition, Person, Scan, at_next_visit, thigh_scan
 from training.randomness import Draw, Slab
-from training.rendering import FEMUR_CUT_MM, RenderRange, render
-from training.synthesis import AnatomyRange, Atlas, anatomy
+from training.rendering import CAPSULE_MM, FEMUR_CUT_MM, RenderRange, render
+from training.synthesis import GRACILIS, SARTORIUS, Anatomy, AnatomyRange, Atlas, anatomy
 
 COARSE = Acquisition(slice_mm=40.0, pixel_mm=2.0, levels=(0.3, 0.8), noise_hu=5.0)
 
@@ -23,6 +23,16 @@ def atlas() -> Atlas:
 @pytest.fixture(scope="module")
 def scan() -> Scan:
     return thigh_scan(Person("female", seed=4), COARSE)
+
+
+def subject_at(atlas: Atlas, level: float, ranges: AnatomyRange, *, seed: int = 3) -> tuple[Anatomy, Draw]:
+    """Eight slices at a level of the femur; `ranges` changes nothing but what it says."""
+    draw = Draw(8, torch.Generator().manual_seed(seed))
+    leg, levels = torch.tensor([0, 1] * 4), torch.full((8,), level)
+    return anatomy(atlas, leg=leg, level=levels, draw=draw, size=(96, 96), pixel_mm=2.0, ranges=ranges), draw
+
+
+STILL = {"muscle_shift_mm": 0.0, "muscle_level": 0.0, "muscle_growth_mm": 0.0, "two_legs": 0.0, "shift_mm": 0.0}
 
 
 def batch(atlas: Atlas, *, seed: int, ranges: RenderRange | None = None) -> tuple[torch.Tensor, torch.Tensor]:
@@ -78,6 +88,38 @@ def test_a_picture_can_end_beside_the_femur(atlas: Atlas) -> None:
             middle = femur.nonzero()[:, axis].float().mean()
             low_mm, high_mm = (float(abs(edge - middle)) * 2.5 for edge in (place[0], place[-1]))
             assert min(low_mm, high_mm) <= FEMUR_CUT_MM[1] + 10
+
+
+def test_the_gracilis_reaches_lower_than_in_the_atlas_and_lies_beside_the_sartorius(atlas: Atlas) -> None:
+    as_it_is, _ = subject_at(atlas, 0.85, AnatomyRange(**STILL))
+    lower, _ = subject_at(atlas, 0.85, AnatomyRange(**STILL, gracilis_reach=(0.25, 0.3)))
+    belly = lower.muscles_mm[:, GRACILIS] < -1
+    assert belly.sum() > 4 * (as_it_is.muscles_mm[:, GRACILIS] < -1).sum()
+    assert belly.flatten(1).any(dim=1).all()
+    assert not (belly & (lower.muscles_mm[:, SARTORIUS] < -3)).any()
+    grown, _ = subject_at(atlas, 0.85, AnatomyRange(**STILL, gracilis_reach=(0.25, 0.3), gracilis_growth_mm=(2.0, 2.1)))
+    assert (grown.muscles_mm[:, GRACILIS] < -1).sum() > 1.3 * belly.sum()
+
+
+def test_the_sartorius_of_a_higher_level_lies_further_forward(atlas: Atlas) -> None:
+    def row(ranges: AnatomyRange) -> float:
+        subject, _ = subject_at(atlas, 0.4, ranges)
+        return float((subject.muscles_mm[:, SARTORIUS] < 0).nonzero()[:, 1].double().mean())
+
+    assert row(AnatomyRange(**STILL, sartorius_rise=(0.15, 0.16))) < row(AnatomyRange(**STILL)) - 2
+
+
+def test_above_the_knee_fat_before_the_femur_can_be_tendon_and_is_no_muscle(atlas: Atlas) -> None:
+    def seen(capsule: float) -> tuple[torch.Tensor, torch.Tensor, Anatomy]:
+        subject, draw = subject_at(atlas, 0.88, AnatomyRange(**STILL))
+        image, labels = render(subject, draw=draw, ranges=RenderRange(capsule=capsule, field_cut=0.0, noise_hu=(0, 1)))
+        return image[:, 0], labels, subject
+
+    plain, labels, subject = seen(0.0)
+    filled, same_labels, _ = seen(1.0)
+    assert torch.equal(labels, same_labels)
+    near = (labels == CLASS_INDEX["intermuscular"]) & (subject.femur_mm[:, 0] < CAPSULE_MM)
+    assert (filled[near] > 0).sum() > 2 * (plain[near] > 0).sum()
 
 
 def test_slabs_of_one_scan_fit_together() -> None:

@@ -19,6 +19,7 @@ from training.synthesis import Anatomy
 
 AIR_HU = -1000.0
 FEMUR_CUT_MM = (-5.0, 60.0)
+CAPSULE_LEVEL, CAPSULE_MM = 0.7, 28.0  # from here on down; from the surface of the femur
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class RenderRange:
     femur_cut: float = 0.0  # probability, for each axis, that it ends within `FEMUR_CUT_MM` beyond the femur's middle
     table: float = 0.5  # probability
     oedema: float = 0.12  # probability of fluid strands in the fat
+    capsule: float = 0.0  # probability that tendon, joint capsule or fluid fills fat before the femur above the knee
     sharpening: tuple[float, float] = (0.0, 0.0)  # of the kernel: share of what a blur of one pixel takes away, added
     objects: ObjectRange = field(default_factory=ObjectRange)
 
@@ -72,6 +74,10 @@ def render(anatomy: Anatomy, *, draw: Draw, ranges: RenderRange) -> tuple[Tensor
     clutter = _ridges(draw, 28, size, 0.25) * per_slice(0, 0.6)  # small vessels and septa between the muscles
     image = _over(image, torch.full_like(fat, 25.0), clutter * cover(anatomy.deep_mm + 1))
 
+    if ranges.capsule > 0:
+        image = _over(
+            image, per_slice(30, 110).expand_as(fat), _capsule(anatomy, draw, ranges) * cover(anatomy.deep_mm)
+        )
     image = _over(image, *_muscle(anatomy, draw, ranges, fat, cover))
     contrast = draw.chance(ranges.contrast_filled)[:, None, None, None]
     for field_mm, sheath in ((anatomy.artery_mm, 1.5), (anatomy.vein_mm, 1.0), (anatomy.deep_vessel_mm, 0.6)):
@@ -128,6 +134,17 @@ def _muscle(anatomy: Anatomy, draw: Draw, ranges: RenderRange, fat: Tensor, cove
     half_mm = draw.uniform(0.3, 1.1)[:, None, None, None]
     tissue = _over(tissue, fat, strength * torch.exp(-((between_mm / 2 / half_mm) ** 2)))
     return tissue, cover(nearest_mm)
+
+
+def _capsule(anatomy: Anatomy, draw: Draw, ranges: RenderRange) -> Tensor:
+    """(B, 1, H, W) share of what is no fat in front of and beside the lower femur: muscle-like, and no muscle."""
+    size = anatomy.femur_mm.shape[-2:]
+    deepest = anatomy.femur_mm.flatten(1).argmin(dim=1)[:, None, None, None]
+    below_mm = (torch.arange(size[0])[:, None] - deepest // size[1]) * anatomy.pixel_mm
+    near = (below_mm < draw.uniform(0, 15)[:, None, None, None]) & (anatomy.femur_mm < CAPSULE_MM)
+    has = draw.chance(ranges.capsule) & (anatomy.level > CAPSULE_LEVEL)
+    patches = torch.sigmoid(6 * (draw.field(1, 8, size) + draw.uniform(-0.5, 1.5)[:, None, None, None]))
+    return patches * (near & has[:, None, None, None])
 
 
 def _add_table(image: Tensor, anatomy: Anatomy, draw: Draw, ranges: RenderRange) -> Tensor:

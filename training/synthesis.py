@@ -20,8 +20,8 @@ from training.randomness import Draw
 
 FEMUR, OTHER_BONE, DEEP = (STRUCTURE_NAMES.index(name) for name in ("femur", "other_bone", "deep"))
 MUSCLE_CLASS = torch.tensor([CLASS_INDEX[STRUCTURES[name][0]] for name in STRUCTURE_NAMES[:N_MUSCLES]])
-GRACILIS, SEMITENDINOSUS, MAGNUS = (
-    STRUCTURE_NAMES.index(name) for name in ("gracilis", "semitendinosus", "adductor_magnus")
+GRACILIS, SEMITENDINOSUS, MAGNUS, SARTORIUS = (
+    STRUCTURE_NAMES.index(name) for name in ("gracilis", "semitendinosus", "adductor_magnus", "sartorius")
 )
 FLEXORS = (CLASS_INDEX["flexor"] == MUSCLE_CLASS).nonzero()[:, 0]
 SKIN = N_MUSCLES + 3  # place of the skin among the fields of a leg
@@ -47,6 +47,7 @@ class AnatomyRange:
     gracilis_reach: tuple[float, float] = (0.0, 0.0)  # by how much of the femur these reach lower than in the atlas
     semitendinosus_reach: tuple[float, float] = (0.0, 0.0)
     flexor_rise: tuple[float, float] = (0.0, 0.0)  # the flexors of the upper half come from so much higher up together
+    sartorius_rise: tuple[float, float] = (0.0, 0.0)  # the same for the sartorius: further forward on the thigh
     magnus_level: float = 0.0  # sd of the level of the adductor magnus, added to `muscle_level`
     magnus_growth_mm: tuple[float, float] = (0.0, 0.0)  # added to its `muscle_growth_mm`
     gracilis_growth_mm: tuple[float, float] = (0.0, 0.0)  # the same in the lower half, where it is a thin belly
@@ -118,6 +119,8 @@ class Atlas:
         # Below the ischium the adductor magnus fills the back of many thighs, the hamstrings still being small.
         if ranges.flexor_rise[1] > 0:
             levels[:, FLEXORS] -= (draw.uniform(*ranges.flexor_rise) * (level < 0.5))[:, None]
+        if ranges.sartorius_rise[1] > 0:
+            levels[:, SARTORIUS] -= draw.uniform(*ranges.sartorius_rise) * (level < 0.5)
         if ranges.magnus_level > 0:
             levels[:, MAGNUS] += draw.normal(0, ranges.magnus_level)
         shift = (draw.normal(0, ranges.muscle_shift_mm, N_MUSCLES, 2) / PIXEL_MM).round().int().tolist()
@@ -242,6 +245,9 @@ def _one_leg(
     sampled = F.grid_sample(distance, where_mm / half_mm, mode="bilinear", padding_mode="border", align_corners=False)
     beyond_mm = (where_mm.abs() - half_mm).clamp(min=0).norm(dim=-1)[:, None]
     sampled = (sampled + beyond_mm) * scale[:, None, None, None]
+
+    if ranges.gracilis_reach[1] > 0:  # taken from another level it would lie in the sartorius, and is beside it
+        sampled[:, GRACILIS] = torch.maximum(sampled[:, GRACILIS], -sampled[:, SARTORIUS])
 
     shrink = draw.uniform(*ranges.shrink_mm)
     growth = draw.normal(0, ranges.muscle_growth_mm, N_MUSCLES) - shrink[:, None]
