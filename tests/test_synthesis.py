@@ -1,5 +1,7 @@
 """Synthetic anatomy, its CT and whole made-up people, from the atlas that ships with the project."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -32,7 +34,7 @@ def subject_at(atlas: Atlas, level: float, ranges: AnatomyRange, *, seed: int = 
     return anatomy(atlas, leg=leg, level=levels, draw=draw, size=(96, 96), pixel_mm=2.0, ranges=ranges), draw
 
 
-STILL = {"muscle_shift_mm": 0.0, "muscle_level": 0.0, "muscle_growth_mm": 0.0, "two_legs": 0.0, "shift_mm": 0.0}
+STILL = AnatomyRange(muscle_shift_mm=0.0, muscle_level=0.0, muscle_growth_mm=0.0, two_legs=0.0, shift_mm=0.0)
 
 
 def batch(atlas: Atlas, *, seed: int, ranges: RenderRange | None = None) -> tuple[torch.Tensor, torch.Tensor]:
@@ -91,13 +93,13 @@ def test_a_picture_can_end_beside_the_femur(atlas: Atlas) -> None:
 
 
 def test_the_gracilis_reaches_lower_than_in_the_atlas_and_lies_beside_the_sartorius(atlas: Atlas) -> None:
-    as_it_is, _ = subject_at(atlas, 0.85, AnatomyRange(**STILL))
-    lower, _ = subject_at(atlas, 0.85, AnatomyRange(**STILL, gracilis_reach=(0.25, 0.3)))
+    as_it_is, _ = subject_at(atlas, 0.85, STILL)
+    lower, _ = subject_at(atlas, 0.85, replace(STILL, gracilis_reach=(0.25, 0.3)))
     belly = lower.muscles_mm[:, GRACILIS] < -1
     assert belly.sum() > 4 * (as_it_is.muscles_mm[:, GRACILIS] < -1).sum()
     assert belly.flatten(1).any(dim=1).all()
     assert not (belly & (lower.muscles_mm[:, SARTORIUS] < -3)).any()
-    grown, _ = subject_at(atlas, 0.85, AnatomyRange(**STILL, gracilis_reach=(0.25, 0.3), gracilis_growth_mm=(2.0, 2.1)))
+    grown, _ = subject_at(atlas, 0.85, replace(STILL, gracilis_reach=(0.25, 0.3), gracilis_growth_mm=(2.0, 2.1)))
     assert (grown.muscles_mm[:, GRACILIS] < -1).sum() > 1.3 * belly.sum()
 
 
@@ -106,12 +108,12 @@ def test_the_sartorius_of_a_higher_level_lies_further_forward(atlas: Atlas) -> N
         subject, _ = subject_at(atlas, 0.4, ranges)
         return float((subject.muscles_mm[:, SARTORIUS] < 0).nonzero()[:, 1].double().mean())
 
-    assert row(AnatomyRange(**STILL, sartorius_rise=(0.15, 0.16))) < row(AnatomyRange(**STILL)) - 2
+    assert row(replace(STILL, sartorius_rise=(0.15, 0.16))) < row(STILL) - 2
 
 
 def test_above_the_knee_fat_before_the_femur_can_be_tendon_and_is_no_muscle(atlas: Atlas) -> None:
     def seen(capsule: float) -> tuple[torch.Tensor, torch.Tensor, Anatomy]:
-        subject, draw = subject_at(atlas, 0.88, AnatomyRange(**STILL))
+        subject, draw = subject_at(atlas, 0.88, STILL)
         image, labels = render(subject, draw=draw, ranges=RenderRange(capsule=capsule, field_cut=0.0, noise_hu=(0, 1)))
         return image[:, 0], labels, subject
 
