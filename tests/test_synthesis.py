@@ -111,6 +111,13 @@ def test_the_sartorius_of_a_higher_level_lies_further_forward(atlas: Atlas) -> N
     assert row(replace(STILL, sartorius_rise=(0.15, 0.16))) < row(STILL) - 2
 
 
+def test_the_sartorius_can_be_larger_than_in_the_atlas(atlas: Atlas) -> None:
+    def area(ranges: AnatomyRange) -> float:
+        return float((subject_at(atlas, 0.4, ranges)[0].muscles_mm[:, SARTORIUS] < 0).sum())
+
+    assert area(replace(STILL, sartorius_growth_mm=(3.0, 3.1))) > 1.5 * area(STILL)
+
+
 def test_above_the_knee_fat_before_the_femur_can_be_tendon_and_is_no_muscle(atlas: Atlas) -> None:
     def seen(capsule: float) -> tuple[torch.Tensor, torch.Tensor, Anatomy]:
         subject, draw = subject_at(atlas, 0.88, STILL)

@@ -26,7 +26,7 @@ NOT_THIGH = ("STS_005", "STS_010", "STS_037")
 
 # Folder -> whose sure answers it holds.
 ANSWERS = {
-    "cache/real/pseudo-1": "runs/manet-3/last",
+    "cache/real/pseudo-1": "runs/manet-4/last",
     "cache/real/pseudo-2": "runs/manet-no-labels/last",
     "cache/real/pseudo-manet": "thighseg_core/weights/manet",
 }

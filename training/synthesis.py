@@ -51,6 +51,7 @@ class AnatomyRange:
     magnus_level: float = 0.0  # sd of the level of the adductor magnus, added to `muscle_level`
     magnus_growth_mm: tuple[float, float] = (0.0, 0.0)  # added to its `muscle_growth_mm`
     gracilis_growth_mm: tuple[float, float] = (0.0, 0.0)  # the same in the lower half, where it is a thin belly
+    sartorius_growth_mm: tuple[float, float] = (0.0, 0.0)  # added to its `muscle_growth_mm`
     artery_mm: tuple[float, float] = (2.4, 4.6)  # radii
     vein_mm: tuple[float, float] = (2.8, 6.0)
     vessel_oval: float = 0.15  # sd of log of half the ratio of a vessel's long and short radius
@@ -253,6 +254,8 @@ def _one_leg(
     growth = draw.normal(0, ranges.muscle_growth_mm, N_MUSCLES) - shrink[:, None]
     if ranges.magnus_growth_mm[1] > 0:
         growth[:, MAGNUS] += draw.uniform(*ranges.magnus_growth_mm)
+    if ranges.sartorius_growth_mm[1] > 0:
+        growth[:, SARTORIUS] += draw.uniform(*ranges.sartorius_growth_mm)
     if ranges.gracilis_growth_mm[1] > 0:
         growth[:, GRACILIS] += draw.uniform(*ranges.gracilis_growth_mm) * (level > 0.5)
     waves = draw.field(3, 6, size).flatten(2)
