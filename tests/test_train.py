@@ -141,6 +141,26 @@ def test_the_encoder_starts_from_the_published_weights_and_learns_at_its_own_rat
     assert not torch.equal(learnt["segmentation_head.0.weight"], first["segmentation_head.0.weight"])
 
 
+def test_the_stored_weights_shift_logits_as_the_configuration_says(tmp_path: Path) -> None:
+    plain = replace(TINY, network="manet", steps=1)
+    shift = replace(plain, logit_shift={"extensor": -1.5, "flexor": 0.5})
+    for name, config in (("plain", plain), ("shifted", shift)):
+        train(config, atlas=Atlas(load_shipped()), run=tmp_path / name, resume=False, device="cpu")
+    image = torch.zeros(1, 1, 64, 64)
+    with torch.inference_mode():
+        plain_logits, logits = (
+            load_checkpoint("last", device="cpu", folder=tmp_path / name).network(image)
+            for name in ("plain", "shifted")
+        )
+    expected = torch.tensor([0, -1.5, 0.5, *[0.0] * 7])[None, :, None, None]
+    assert (logits - plain_logits - expected).abs().max() < 0.01  # stored as half precision
+
+
+def test_a_shift_of_a_class_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"unknown classes quadriceps; known are background"):
+        replace(TINY, network="manet", logit_shift={"quadriceps": 1.0})
+
+
 def test_encoder_weights_that_do_not_exist_are_refused() -> None:
     with pytest.raises(ValueError, match="there are none for segformer"):
         replace(TINY, encoder_weights="imagenet")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from thighseg_core.checkpoint import Preprocessing
+from thighseg_core.labels import CLASSES
 from training.objects import ObjectRange
 from training.real_batches import RealInput
 from training.rendering import RenderRange
@@ -44,6 +45,7 @@ class TrainConfig:
     validation_slices: int = 96
     seed: int = 1
     threads: int = 2
+    logit_shift: dict[str, float] = field(default_factory=dict)  # class -> what the stored weights add to its logit
     precision: str = "auto"  # "float32", "bfloat16", or "auto": bfloat16 on a GPU, float32 on a CPU
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     anatomy: AnatomyRange = field(default_factory=AnatomyRange)
@@ -60,6 +62,10 @@ class TrainConfig:
             raise ValueError(f"encoder_weights: there are none for {self.network}, only for manet")
         if self.encoder_rate != 1 and self.network == "segformer":
             raise ValueError("encoder_rate: SegFormer learns at one rate; take the line out")
+        if unknown := sorted(set(self.logit_shift) - set(CLASSES)):
+            raise ValueError(f"logit_shift: unknown classes {', '.join(unknown)}; known are {', '.join(CLASSES)}")
+        if self.logit_shift and self.network == "segformer":
+            raise ValueError("logit_shift: only for manet and dense-unet; take the line out")
         if self.processes < 1:
             raise ValueError(f"processes = {self.processes}: at least 1 is needed")
 

@@ -208,10 +208,11 @@ def _loop(
         print(json.dumps(line), flush=True)
         with (run / "log.jsonl").open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
+        stored, card = _shifted(averaged, config), _card(config, atlas, pool, step + 1, seconds, scores)
         if is_best(scores, best):
             best = scores["mean"]
-            save_checkpoint(averaged, _card(config, atlas, pool, step + 1, seconds, scores), run / "best")
-        save_checkpoint(averaged, _card(config, atlas, pool, step + 1, seconds, scores), run / "last")
+            save_checkpoint(stored, card, run / "best")
+        save_checkpoint(stored, card, run / "last")
         state = {
             "network": network.state_dict(),
             "averaged": averaged.state_dict(),
@@ -235,6 +236,18 @@ def _optimiser(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer
         (encoder if name.startswith("encoder.") else rest).append(weight)
     groups = [{"params": rest, "rate": 1.0}, {"params": encoder, "rate": config.encoder_rate}]
     return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
+
+
+def _shifted(network: nn.Module, config: TrainConfig) -> nn.Module:
+    """What is stored: a copy whose last layer adds the configured shifts to the logits; without any, the network."""
+    if not config.logit_shift:
+        return network
+    network = copy.deepcopy(network)
+    bias = network.get_parameter("segmentation_head.0.bias")
+    with torch.no_grad():
+        for name, shift in config.logit_shift.items():
+            bias[CLASS_INDEX[name]] += shift
+    return network
 
 
 def _first_network(config: TrainConfig) -> nn.Module:
