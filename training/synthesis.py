@@ -44,14 +44,17 @@ class AnatomyRange:
     muscle_growth_mm: float = 1.1  # sd, each muscle by itself
     muscle_shift_mm: float = 2.5  # sd, each muscle by itself, in the plane
     muscle_level: float = 0.012  # sd of the level that each muscle is taken from, around the slice's
-    gracilis_reach: tuple[float, float] = (0.0, 0.0)  # by how much of the femur these reach lower than in the atlas
+    gracilis_reach: tuple[float, float] = (
+        0.0,
+        0.0,
+    )  # share of the femur by which these reach lower; negative: less far
     semitendinosus_reach: tuple[float, float] = (0.0, 0.0)
     flexor_rise: tuple[float, float] = (0.0, 0.0)  # the flexors of the upper half come from so much higher up together
     sartorius_rise: tuple[float, float] = (0.0, 0.0)  # the same for the sartorius: further forward on the thigh
     magnus_level: float = 0.0  # sd of the level of the adductor magnus, added to `muscle_level`
-    magnus_growth_mm: tuple[float, float] = (0.0, 0.0)  # added to its `muscle_growth_mm`
-    gracilis_growth_mm: tuple[float, float] = (0.0, 0.0)  # the same in the lower half, where it is a thin belly
-    sartorius_growth_mm: tuple[float, float] = (0.0, 0.0)  # added to its `muscle_growth_mm`
+    magnus_growth_mm: tuple[float, float] = (0.0, 0.0)  # these are added to `muscle_growth_mm`
+    sartorius_growth_mm: tuple[float, float] = (0.0, 0.0)
+    gracilis_growth_mm: tuple[float, float] = (0.0, 0.0)  # in the lower half only, where it is a thin belly
     artery_mm: tuple[float, float] = (2.4, 4.6)  # radii
     vein_mm: tuple[float, float] = (2.8, 6.0)
     vessel_oval: float = 0.15  # sd of log of half the ratio of a vessel's long and short radius
@@ -114,14 +117,15 @@ class Atlas:
         """
         levels = level[:, None] + draw.normal(0, ranges.muscle_level, len(STRUCTURE_NAMES))
         levels[:, N_MUSCLES:] = level[:, None]
-        # The bellies of these two reach lower in most people than in the two of the atlas (reference slices).
+        # The bellies of these two end elsewhere in most people than in the two of the atlas, the gracilis's lower (reference
+        # slices).
         for muscle, reach in ((GRACILIS, ranges.gracilis_reach), (SEMITENDINOSUS, ranges.semitendinosus_reach)):
             levels[:, muscle] -= draw.uniform(*reach) * (level > 0.5)
         # Below the ischium the adductor magnus fills the back of many thighs, the hamstrings still being small.
-        if ranges.flexor_rise[1] > 0:
-            levels[:, FLEXORS] -= (draw.uniform(*ranges.flexor_rise) * (level < 0.5))[:, None]
-        if ranges.sartorius_rise[1] > 0:
-            levels[:, SARTORIUS] -= draw.uniform(*ranges.sartorius_rise) * (level < 0.5)
+        # The sartorius of many lies further forward there than in the two of the atlas, as theirs does higher up.
+        for muscles, rise in ((FLEXORS, ranges.flexor_rise), ([SARTORIUS], ranges.sartorius_rise)):
+            if rise[1] > 0:
+                levels[:, muscles] -= (draw.uniform(*rise) * (level < 0.5))[:, None]
         if ranges.magnus_level > 0:
             levels[:, MAGNUS] += draw.normal(0, ranges.magnus_level)
         shift = (draw.normal(0, ranges.muscle_shift_mm, N_MUSCLES, 2) / PIXEL_MM).round().int().tolist()
@@ -252,12 +256,13 @@ def _one_leg(
 
     shrink = draw.uniform(*ranges.shrink_mm)
     growth = draw.normal(0, ranges.muscle_growth_mm, N_MUSCLES) - shrink[:, None]
-    if ranges.magnus_growth_mm[1] > 0:
-        growth[:, MAGNUS] += draw.uniform(*ranges.magnus_growth_mm)
-    if ranges.sartorius_growth_mm[1] > 0:
-        growth[:, SARTORIUS] += draw.uniform(*ranges.sartorius_growth_mm)
-    if ranges.gracilis_growth_mm[1] > 0:
-        growth[:, GRACILIS] += draw.uniform(*ranges.gracilis_growth_mm) * (level > 0.5)
+    for muscle, more_mm, where in (
+        (MAGNUS, ranges.magnus_growth_mm, torch.ones_like(level)),
+        (SARTORIUS, ranges.sartorius_growth_mm, torch.ones_like(level)),
+        (GRACILIS, ranges.gracilis_growth_mm, level > 0.5),
+    ):
+        if more_mm[1] > 0:
+            growth[:, muscle] += draw.uniform(*more_mm) * where
     waves = draw.field(3, 6, size).flatten(2)
     uneven = torch.baddbmm(growth[:, :, None], draw.normal(0, 0.4, N_MUSCLES, 3), waves).view(-1, N_MUSCLES, *size)
     muscles = sampled[:, :N_MUSCLES] - uneven
