@@ -117,8 +117,7 @@ class Atlas:
         """
         levels = level[:, None] + draw.normal(0, ranges.muscle_level, len(STRUCTURE_NAMES))
         levels[:, N_MUSCLES:] = level[:, None]
-        # The bellies of these two end elsewhere in most people than in the two of the atlas, the gracilis's lower (reference
-        # slices).
+        # The bellies of these two end elsewhere in most people than in the two of the atlas (reference slices).
         for muscle, reach in ((GRACILIS, ranges.gracilis_reach), (SEMITENDINOSUS, ranges.semitendinosus_reach)):
             levels[:, muscle] -= draw.uniform(*reach) * (level > 0.5)
         # Below the ischium the adductor magnus fills the back of many thighs, the hamstrings still being small.
