@@ -68,6 +68,23 @@ def test_averaging_with_the_mirror_image_removes_what_depends_on_the_side():
     assert (averaged == averaged[..., ::-1]).all()
 
 
+def test_the_mirror_image_is_seen_larger_and_answered_in_its_place():
+    class Noting(ReadsAttenuation):
+        def forward(self, image):
+            sizes.append(image.shape[-2:])
+            return super().forward(image)
+
+    sizes: list[tuple[int, ...]] = []
+    geometry = grid()
+    prediction = _predict(scan(geometry).attenuation_hu[:1], Noting(PREPROCESSING), InferenceOptions())
+    assert all(second > 1.15 * first for first, second in zip(*sizes[:2], strict=True))
+    wanted = class_of_label()[truth(geometry).labels][:1]
+    assert (prediction.classes == wanted).mean() > 0.99
+    for name in ("femur", "subcutaneous"):  # the others have neighbours whose mean looks like a third
+        places = [np.argwhere(found == CLASS_INDEX[name]).mean(axis=0) for found in (prediction.classes, wanted)]
+        assert np.abs(places[0] - places[1]).max() < 0.3, name
+
+
 def test_padding_values_look_like_air_to_the_network():
     network = ReadsAttenuation(PREPROCESSING)
     geometry = grid((1, 240, 500), (5.0, 0.75, 0.75))  # finer than the network: pixels at the skin are averaged

@@ -51,10 +51,10 @@ def test_a_network_that_reads_the_tissue_agrees_with_itself_and_one_that_reads_t
     alike = _predict(volume.attenuation_hu, ReadsAttenuation(PREPROCESSING), FLIPPED).mirror
     assert alike is not None
     assert alike.both.shape == (12, 3)
-    assert set(alike.group_dice().values()) == {1.0}
+    assert min(alike.group_dice().values()) > 0.95  # the second answer comes from a larger picture: edges differ
     opposed = _predict(volume.attenuation_hu, _LooksLeft(), FLIPPED).mirror
     assert opposed is not None
-    assert opposed.slice_dice() == pytest.approx(np.zeros(12))
+    assert (opposed.slice_dice() < 0.2).all()
 
 
 def test_without_flip_averaging_there_is_no_second_answer():

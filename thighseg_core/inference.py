@@ -32,6 +32,9 @@ from thighseg_core.preprocess import AIR_HU, HIGHEST_HU, normalise, working_shap
 # Muscles that end where the picture ends were mistaken on real slices: adductor of STS_006 had a Dice of 0 and 0.23,
 # with a margin of air 0.6 and 0.87.
 _CUT_MARGIN = 20  # pixels of the network
+# The mirror image is shown so much larger, another look at small muscles: on drawn slices of patients left out adductor
+# and sartorius gained 0.01 over one of the same size; 0.8 and 1.4 times were no better.
+_SECOND_SCALE = 1.2
 _CPU_BATCH = 4  # larger ones are no faster on two cores
 _CPU_BESIDE = 2  # batches at a time
 _CUDA_BATCH = 64
@@ -41,7 +44,8 @@ _Answer = tuple[Tensor, NDArray[np.int64] | None]  # (B, C, H, W) probabilities,
 
 @dataclass(frozen=True)
 class InferenceOptions:
-    """flip_averaging: mean of the image and its mirror image (classes have no side), at twice the time.
+    """flip_averaging: mean of the answers to the image and to its mirror image (classes have no side), shown 1.2 times
+    as large; at two and a half times the time.
     slice_smoothing_mm: standard deviation of a Gaussian over neighbouring slices' probabilities; 0 for none.
     """
 
@@ -52,7 +56,7 @@ class InferenceOptions:
 @dataclass(frozen=True)
 class Prediction:
     """classes: (K, J, I) uint8 indices of `labels.CLASSES`. device: where it ended. notes: what users should know.
-    mirror: how far the answers to the image and to its mirror image agree; None without flip averaging.
+    mirror: how far the answers to the image and to its larger mirror image agree; None without flip averaging.
     """
 
     classes: NDArray[np.uint8]
@@ -224,7 +228,7 @@ class _Batches:
             probability: Tensor = self.network(batch).float().softmax(dim=1)
             if not self.flip:
                 return probability, None
-            mirrored = self.network(batch.flip(-1)).float().softmax(dim=1).flip(-1)
+            mirrored = seen_larger(self.network, batch.flip(-1)).softmax(dim=1).flip(-1)
             return (probability + mirrored) / 2, _agreeing_pixels(probability, mirrored)
 
     def _step_down(self) -> None:
@@ -237,6 +241,15 @@ class _Batches:
             note = "the GPU's memory did not suffice; the CPU was used"
         if note not in self.notes:
             self.notes.append(note)
+
+
+def seen_larger(network: nn.Module, image: Tensor) -> Tensor:
+    """(B, C, H, W) logits of (B, 1, H, W) pictures from a network that sees them `_SECOND_SCALE` times as large."""
+    size = [round(_SECOND_SCALE * n) for n in image.shape[-2:]]
+    larger = F.interpolate(image, size=size, mode="bilinear", align_corners=False)
+    larger = F.pad(larger, (0, -size[1] % SIZE_MULTIPLE, 0, -size[0] % SIZE_MULTIPLE), mode="replicate")
+    logits = network(larger.contiguous(memory_format=torch.channels_last)).float()[..., : size[0], : size[1]]
+    return F.interpolate(logits, size=image.shape[-2:], mode="bilinear", align_corners=False)
 
 
 def _agreeing_pixels(first: Tensor, second: Tensor) -> NDArray[np.int64]:

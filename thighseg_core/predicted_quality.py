@@ -1,5 +1,6 @@
 """How far a segmentation can be trusted, from the network itself: its answer to an image against its answer to the
-mirror image. Where the two differ, the answer is wrong more often; the slope is fitted on slices with a truth."""
+mirror image, shown larger. Where they differ it is wrong more often; the slope is fitted on slices with a truth.
+"""
 
 from __future__ import annotations
 
