@@ -20,7 +20,7 @@ def test_the_teacher_comes_before_its_answers_and_these_before_the_run_that_lear
 def test_shipped_weights_that_teach_are_not_made_again(tmp_path: Path) -> None:
     steps = steps_to(CONFIGS / "segformer.toml", sources=tmp_path)
     assert [step.makes for step in steps] == [
-        "cache/atlas", "cache/real/reference", "cache/real/pseudo-manet", "runs/segformer",
+        "cache/atlas", "cache/real/reference", "cache/real/pseudo-manet", "runs/segformer-1", "runs/segformer",
     ]  # fmt: skip
     assert steps[2].arguments[:2] == ("--checkpoint", "thighseg_core/weights/manet")
 
