@@ -5,7 +5,7 @@ import pytest
 from leg_phantom import PAIR, Leg, grid, truth
 
 from thighseg_core.labels import CLASS_INDEX, LABELS, class_of_label, label_value
-from thighseg_core.legs import find_legs
+from thighseg_core.legs import Legs, find_legs, without_sliver
 
 EXTENSOR, FEMUR, ADDUCTOR = (CLASS_INDEX[name] for name in ("extensor", "femur", "adductor"))
 
@@ -167,3 +167,17 @@ def test_nothing_predicted_is_no_leg():
     found = find_legs(np.zeros(body.shape, dtype=np.uint8), body, spacing_mm=(5.0, 2.0, 2.0))
     assert found.count == 0
     assert not found.numbers.any()
+
+
+@pytest.mark.parametrize(("columns", "femur", "kept"), [(2, False, False), (2, True, True), (40, False, True)])
+def test_next_to_nothing_of_a_second_leg_without_its_femur_keeps_no_thigh_muscle(columns, femur, kept):
+    classes = np.full((4, 30, 100), EXTENSOR, dtype=np.uint8)
+    classes[1, 1, 97:] = FEMUR if femur else EXTENSOR
+    numbers = np.ones(classes.shape, dtype=np.uint8)
+    numbers[:, :10, -columns:] = 2  # of 12,000 voxels 80 or 1,600
+    found = without_sliver(classes, Legs(numbers, 2))
+    assert (found[numbers == 1] == classes[numbers == 1]).all()
+    if kept:
+        assert (found == classes).all()
+    else:
+        assert (found[numbers == 2] == CLASS_INDEX["other_muscle"]).all()

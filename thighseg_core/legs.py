@@ -17,11 +17,12 @@ from scipy import ndimage
 
 from thighseg_core.bare import bare_pieces
 from thighseg_core.body import BODY_HU
-from thighseg_core.labels import CLASS_INDEX
+from thighseg_core.labels import CLASS_INDEX, CLASSES
 from thighseg_core.other_leg import FAT_HU, beyond_air, beyond_middle, beyond_skin
 
 _COARSE_MM = 3.0
-_MUSCLE_AND_FEMUR = [CLASS_INDEX[name] for name in ("extensor", "flexor", "adductor", "sartorius", "femur")]
+_MUSCLE = [CLASS_INDEX[name] for name in ("extensor", "flexor", "adductor", "sartorius")]
+_MUSCLE_AND_FEMUR = [*_MUSCLE, CLASS_INDEX["femur"]]
 _CORE = [*_MUSCLE_AND_FEMUR, CLASS_INDEX["intermuscular"]]
 _OWNER_SHARE = 0.98  # of the muscle and femur of a piece that air surrounds: the whole piece is of that leg
 _BRIDGE_MM = 6.0  # contact between two cores up to twice this thickness is cut
@@ -35,6 +36,7 @@ _LOWEST_SHARE = 0.6  # a hip bone may have been taken for a second femur
 _CROSS = ndimage.generate_binary_structure(2, 1)[None]
 _ALL_NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)
 _LEGS = (1, 2)
+_SLIVER_SHARE = 0.01  # of the other leg's muscle: less, and no femur, is no leg worth painting
 _NO_LEG = 3  # what is bare: keeps the legs out, takes its own skin, has no number in the end
 
 
@@ -98,6 +100,22 @@ def find_legs(
         _unite_by_air(numbers, np.isin(classes, _MUSCLE_AND_FEMUR), parted)
     numbers[numbers == _NO_LEG] = 0
     return Legs(numbers=numbers, count=int(numbers.max()))
+
+
+def without_sliver(classes: NDArray[np.uint8], legs: Legs) -> NDArray[np.uint8]:
+    """The classes with the thigh muscles of a second leg turned into other muscle where next to nothing of it is in
+    the picture, and no femur: what looks like so little of a leg is as often the groin or the perineum."""
+    if legs.count < 2:
+        return classes
+    held = np.zeros((len(_LEGS), len(CLASSES)), dtype=int)
+    for row, leg in zip(held, _LEGS, strict=True):
+        row[:] = np.bincount(classes[legs.numbers == leg], minlength=len(CLASSES))
+    muscle, femur = held[:, _MUSCLE].sum(axis=1), held[:, CLASS_INDEX["femur"]]
+    lesser = int(muscle.argmin())
+    if femur[lesser] or muscle[lesser] >= _SLIVER_SHARE * muscle[1 - lesser]:
+        return classes
+    sliver = (legs.numbers == _LEGS[lesser]) & np.isin(classes, _MUSCLE)
+    return np.where(sliver, CLASS_INDEX["other_muscle"], classes).astype(np.uint8)
 
 
 def _bare(

@@ -11,7 +11,7 @@ import numpy as np
 from thighseg_core.body import body_box, body_mask
 from thighseg_core.checkpoint import DEFAULT_MODEL, load_checkpoint, read_card
 from thighseg_core.labels import LabelMap
-from thighseg_core.legs import find_legs
+from thighseg_core.legs import find_legs, without_sliver
 from thighseg_core.measurement import QualityFlag
 from thighseg_core.pelvis import without_pelvis
 from thighseg_core.postprocess import refine
@@ -117,7 +117,7 @@ def segment_with(
             classes = without_pelvis(classes, hu, evidence.hips, spacing_mm=geometry.spacing_mm)
             classes = refine(classes, hu, legs.numbers, body=inside, spacing_mm=geometry.spacing_mm)
             sides = name_sides(classes, legs, geometry=cropped_geometry(geometry, box))
-            labels[region] = paint(classes, legs, sides)
+            labels[region] = paint(without_sliver(classes, legs), legs, sides)
             flags += sides.flags
             mirror = prediction.mirror
             flags += mirror.flags() if mirror else ()

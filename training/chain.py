@@ -20,7 +20,7 @@ from pathlib import Path
 from training.config import TrainConfig, read_config
 
 ATLAS = "cache/atlas"
-DRAWN = "cache/real/reference"
+PREPARED = {"cache/real/reference": "reference", "cache/real/readings": "readings"}  # folder -> `training.prepare`
 NOT_THIGH = ("STS_005", "STS_010", "STS_037")
 
 
@@ -57,8 +57,8 @@ def _needed(path: Path, sources: Path) -> Iterator[Step]:
             yield from _trained(asked, path, sources)
             questions = ("--checkpoint", asked, "--data", str(sources), "--not-thigh", *NOT_THIGH)
             yield Step("training.pseudo", questions, table.source)
-        elif table.source == DRAWN:
-            yield Step("training.prepare", ("reference", "--data", str(sources)), DRAWN)
+        elif what := PREPARED.get(table.source):
+            yield Step("training.prepare", (what, "--data", str(sources)), table.source)
     yield Step("training.train", (str(path), "--resume"), str(_run_of(path)))
 
 

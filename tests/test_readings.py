@@ -1,0 +1,52 @@
+"""Readings: polygons of the project's own readers, as values of drawings."""
+
+import json
+
+import numpy as np
+import pytest
+
+from training.readings import FOLDER, VALUES, load_reading, painted
+
+NO_TUMOUR = np.zeros((20, 30), dtype=bool)
+
+
+def _square(name, x0, x1, y0, y1):
+    return {"name": name, "points": [[x0, y0], [x1, y0], [x1, y1], [x0, y1]]}
+
+
+def test_lean_pixels_at_least_half_inside_are_painted_and_later_polygons_overwrite():
+    hu = np.full((20, 30), 50.0)
+    hu[5, 5] = -100
+    polygons = [_square("extensor", 3.5, 12.5, 2.5, 9.5), _square("none", 9.5, 12.5, 2.5, 9.5)]
+    drawn = painted(hu, polygons, tumour=NO_TUMOUR)
+    expected = np.zeros((20, 30), dtype=np.uint8)
+    expected[3:10, 4:10] = 1
+    expected[5, 5] = 0
+    assert (drawn == expected).all()
+
+
+def test_unsure_places_and_the_tumour_with_its_surroundings_are_not_annotated():
+    hu = np.full((20, 30), 50.0)
+    hu[4, 4] = -100  # unsure holds for fat, too
+    tumour = NO_TUMOUR.copy()
+    tumour[10, 20] = True
+    drawn = painted(hu, [_square("flexor", 0, 29, 0, 19), _square("unsure", 2.5, 6.5, 2.5, 6.5)], tumour=tumour)
+    assert (drawn[3:7, 3:7] == 255).all()
+    assert (drawn[5:16, 20] == 255).all()
+    assert drawn[10, 14] == drawn[16, 20] == VALUES["flexor"]
+
+
+def test_an_unknown_name_is_refused(tmp_path):
+    path = tmp_path / "STS_001.json"
+    path.write_text(json.dumps({"4": [_square("biceps", 0, 5, 0, 5)]}), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"slice 4: 'biceps' is none of extensor, flexor"):
+        load_reading(path)
+
+
+def test_every_reading_of_the_project_can_be_painted():
+    paths = sorted(FOLDER.glob("STS_*.json"))
+    assert paths
+    for path in paths:
+        for k, polygons in load_reading(path).items():
+            drawn = painted(np.full((310, 250), 50.0), polygons, tumour=np.zeros((310, 250), dtype=bool))
+            assert (drawn > 0).any(), (path.name, k)
