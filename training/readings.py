@@ -1,4 +1,4 @@
-"""Slices of the real series that AI readers drew for this project, beside the reference slices: polygons -> drawn values.
+"""Slices of the real series that AI readers drew for this project, beside the reference slices, as polygons.
 
 readings/STS_xxx.json holds, for every slice number of the canonical stack, polygons [{"name", "points": [[column, row],
 ...]}] in pixels (0, 0: the middle of the first). Later polygons overwrite earlier ones; names are those of the groups,

@@ -20,8 +20,8 @@ class RealScan:
 
     attenuation_hu: (n, J, I) int16. allowed: (n, J, I) uint16 bit sets of `training.allowed`. slice_index: (n,) of the
     canonical stack. spacing_mm: of rows and columns. site: where the scan was made, "" unknown. kind: "drawn",
-    "read" (by the project's readers: teaches, judges nothing) or "pseudo" (a network's answers). drawings_of: patients whose drawings went into `allowed`, by way of a network too;
-    None: this patient's.
+    "read" (by the project's readers: teaches, judges nothing) or "pseudo" (a network's answers). drawings_of: patients
+    whose drawings went into `allowed`, by way of a network too; None: this patient's.
     """
 
     patient: str
