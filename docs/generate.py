@@ -34,6 +34,7 @@ PURPOSE = {
     "db/": "SQLite through SQLAlchemy, the stored scans, the queue and its worker",
     "db/migrations/": "the steps from one database schema to the next (Alembic)",
     "training/": "how the weights were made and scored, and the demo study",
+    "training/readings/": "slices of real CT that AI readers drew for this project, as polygons",
     "tests/": "one file for each module, and tests of architecture, documents, app and browser",
     "docs/": "how numbers are defined, the networks, installing, operating; generate.py keeps their tables true",
     "requirements.txt": "pinned packages",

@@ -67,6 +67,25 @@ def test_one_leg_without_inner_muscles_is_named_by_its_place_and_flagged(x_mm, s
     assert [flag.code for flag in sides.flags] == ["side_check"]
 
 
+def test_a_scrap_on_the_outer_side_does_not_overrule_the_place():
+    shifted = np.array(ONE.affine)
+    shifted[0, 3] += 95
+
+    def only_a_scrap(classes):
+        inner = np.isin(classes, [CLASS_INDEX["adductor"], CLASS_INDEX["sartorius"]])
+        classes[inner] = CLASS_INDEX["flexor"]
+        _, rows, columns = np.nonzero(classes == CLASS_INDEX["extensor"])
+        outer = columns.max()  # of a left leg: columns run to the left
+        row = int(np.median(rows[columns == outer]))
+        classes[2:10, row - 4 : row + 5, outer - 6 : outer] = CLASS_INDEX["sartorius"]  # 2 cm2 on eight slices
+
+    _, classes, _, sides = _name(type(ONE)(ONE.shape, shifted), (Leg("left", 95.0),), only_a_scrap)
+    scrap_cm3 = (classes == CLASS_INDEX["sartorius"]).sum() * np.prod(ONE.spacing_mm) / 1000
+    assert 5 < scrap_cm3 < 20
+    assert sides.side_of_leg == ("left",)
+    assert [flag.code for flag in sides.flags] == ["side_check"]
+
+
 def test_a_few_wrong_slices_are_outvoted():
     def mirror_some(classes):
         classes[:4] = classes[:4, :, ::-1]

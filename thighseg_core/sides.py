@@ -20,6 +20,7 @@ from thighseg_core.measurement import QualityFlag
 
 _INNER_CLASSES = ("adductor", "sartorius")
 _SMALLEST_CM2 = 1.0  # of femur and of inner muscle on a slice that votes
+_SMALLEST_CM3 = 20.0  # of inner muscle on the slices that vote: less may be something else beside the knee
 _FULL_VOTE_MM = 15.0  # an offset of this size or more counts fully
 _CLEAR = 0.35  # votes run from -1 to 1; weaker ones are unclear
 _OFF_CENTRE_MM = 30.0  # nearer to x = 0 the sign of x says nothing
@@ -63,7 +64,8 @@ def paint(classes: NDArray[np.uint8], legs: Legs, sides: Sides) -> NDArray[np.ui
 
 
 def _left_vote(classes: NDArray[np.uint8], leg: NDArray[np.bool_], geometry: Geometry) -> float:
-    """-1 (surely a right leg) to 1 (surely a left leg): where the inner muscles lie, seen from the femur."""
+    """-1 (surely a right leg) to 1 (surely a left leg): where the inner muscles lie, seen from the femur; 0 where too
+    little of them is there to tell."""
     femur = (classes == CLASS_INDEX["femur"]) & leg
     inner = np.isin(classes, [CLASS_INDEX[name] for name in _INNER_CLASSES]) & leg
     smallest = _SMALLEST_CM2 * 100 / (geometry.spacing_mm[1] * geometry.spacing_mm[2])
@@ -75,7 +77,8 @@ def _left_vote(classes: NDArray[np.uint8], leg: NDArray[np.bool_], geometry: Geo
         towards_left_mm = _x_mm(inner[index], index, geometry) - _x_mm(femur[index], index, geometry)
         total += n_inner * float(np.clip(-towards_left_mm / _FULL_VOTE_MM, -1, 1))
         weights += n_inner
-    return total / weights if weights else 0.0
+    enough = weights * float(np.prod(geometry.spacing_mm)) / 1000 >= _SMALLEST_CM3
+    return total / weights if enough else 0.0
 
 
 def _x_mm(plane: NDArray[np.bool_], index: int, geometry: Geometry) -> float:
