@@ -1,12 +1,16 @@
 """Readings: polygons of the project's own readers, as values of drawings."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from training.allowed import bits_of
+from training.prepare import read_scan
 from training.readings import FOLDER, VALUES, load_reading, painted
 
+DATA = Path(__file__).parents[2] / "shared" / "data"
 NO_TUMOUR = np.zeros((20, 30), dtype=bool)
 
 
@@ -50,3 +54,14 @@ def test_every_reading_of_the_project_can_be_painted():
         for k, polygons in load_reading(path).items():
             drawn = painted(np.full((310, 250), 50.0), polygons, tumour=np.zeros((310, 250), dtype=bool))
             assert (drawn > 0).any(), (path.name, k)
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="the real series (../shared/data) are not here")
+def test_a_reading_lies_on_the_series_it_was_made_on():
+    scan = read_scan("STS_024", DATA)
+    assert scan.kind == "read"
+    assert scan.slice_index.tolist() == sorted(load_reading(FOLDER / "STS_024.json"))
+    for hu, allowed in zip(scan.attenuation_hu, scan.allowed, strict=True):
+        for name in ("extensor", "flexor", "adductor", "sartorius"):
+            inside = hu[allowed == bits_of(name)]
+            assert 30 < np.median(inside) < 80  # muscle, not fat or bone beside it

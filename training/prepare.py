@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from thighseg_core.preprocess import canonical_axes, canonical_geometry
+from thighseg_core.preprocess import CanonicalAxes, canonical_axes, canonical_geometry
 from thighseg_core.reading import find_series, load_series
 from thighseg_core.volume import CTVolume
 from training.drawings import allowed_of_drawing
@@ -31,54 +34,67 @@ def load_scan_of(source: Path) -> CTVolume:
         return load_series(found.series[0])
 
 
-def reference_scan(patient: str, data: Path) -> RealScan:
-    """The drawn slices of one patient of `data` (ct_sarcoma and reference side by side)."""
+@dataclass(frozen=True)
+class _Series:
+    """One patient's series in canonical order, and how to bring what lies on its grid there."""
+
+    volume: CTVolume
+    axes: CanonicalAxes
+    attenuation_hu: NDArray[Any]
+    spacing_mm: tuple[float, float]
+
+    def on_grid(self, path: Path) -> NDArray[np.uint8]:
+        return self.axes.apply(read_drawing(path, like=self.volume.geometry))
+
+    def scan(self, patient: str, slices: NDArray[np.int64], allowed: list[NDArray[np.uint16]], kind: str) -> RealScan:
+        return RealScan(
+            patient=patient,
+            attenuation_hu=np.round(self.attenuation_hu[slices]).astype(np.int16),
+            allowed=np.stack(allowed),
+            slice_index=slices,
+            spacing_mm=self.spacing_mm,
+            kind=kind,
+        )
+
+
+def _series(patient: str, data: Path) -> _Series:
     volume = load_scan_of(data / "ct_sarcoma" / patient / "CT")
     axes = canonical_axes(volume.geometry)
-    spacing_mm = canonical_geometry(volume.geometry, axes).spacing_mm[1:]
-    attenuation_hu = axes.apply(volume.attenuation_hu)
-    drawn = axes.apply(read_drawing(data / "reference" / f"{patient}.nii.gz", like=volume.geometry))
+    row_mm, column_mm = canonical_geometry(volume.geometry, axes).spacing_mm[1:]
+    return _Series(volume, axes, axes.apply(volume.attenuation_hu), (row_mm, column_mm))
+
+
+def reference_scan(patient: str, data: Path) -> RealScan:
+    """The drawn slices of one patient of `data` (ct_sarcoma and reference side by side)."""
+    series = _series(patient, data)
+    drawn = series.on_grid(data / "reference" / f"{patient}.nii.gz")
     fascia_path = data / "reference" / "fascia" / f"{patient}.nii.gz"
-    fascia = axes.apply(read_drawing(fascia_path, like=volume.geometry)) if fascia_path.is_file() else None
+    fascia = series.on_grid(fascia_path) if fascia_path.is_file() else None
     slices = np.flatnonzero(((drawn > 0) & (drawn != NOT_ANNOTATED)).any(axis=(1, 2)))
     allowed = [
         allowed_of_drawing(
-            attenuation_hu[k], drawn[k], fascia=None if fascia is None else fascia[k], spacing_mm=spacing_mm
+            series.attenuation_hu[k], drawn[k], fascia=None if fascia is None else fascia[k],
+            spacing_mm=series.spacing_mm,
         )
         for k in slices
-    ]
-    return RealScan(
-        patient=patient,
-        attenuation_hu=np.round(attenuation_hu[slices]).astype(np.int16),
-        allowed=np.stack(allowed),
-        slice_index=slices.astype(np.int64),
-        spacing_mm=(spacing_mm[0], spacing_mm[1]),
-    )
+    ]  # fmt: skip
+    return series.scan(patient, slices.astype(np.int64), allowed, "drawn")
 
 
 def read_scan(patient: str, data: Path) -> RealScan:
     """The slices of one patient that the project's readers drew."""
-    volume = load_scan_of(data / "ct_sarcoma" / patient / "CT")
-    axes = canonical_axes(volume.geometry)
-    spacing_mm = canonical_geometry(volume.geometry, axes).spacing_mm[1:]
-    attenuation_hu = axes.apply(volume.attenuation_hu)
-    tumour_path = data / "ct_sarcoma" / patient / "tumour_mask.nii.gz"
-    tumour = axes.apply(read_drawing(tumour_path, like=volume.geometry)) > 0
+    series = _series(patient, data)
+    tumour = series.on_grid(data / "ct_sarcoma" / patient / "tumour_mask.nii.gz") > 0
     reading = load_reading(READINGS / f"{patient}.json")
     slices = np.array(sorted(reading), dtype=np.int64)
-    drawn = [painted(attenuation_hu[k], reading[k], tumour=tumour[k]) for k in slices]
     allowed = [
-        allowed_of_drawing(attenuation_hu[k], values, fascia=None, spacing_mm=spacing_mm)
-        for k, values in zip(slices, drawn, strict=True)
-    ]
-    return RealScan(
-        patient=patient,
-        attenuation_hu=np.round(attenuation_hu[slices]).astype(np.int16),
-        allowed=np.stack(allowed),
-        slice_index=slices,
-        spacing_mm=(spacing_mm[0], spacing_mm[1]),
-        kind="read",
-    )
+        allowed_of_drawing(
+            series.attenuation_hu[k], painted(series.attenuation_hu[k], reading[k], tumour=tumour[k]), fascia=None,
+            spacing_mm=series.spacing_mm,
+        )
+        for k in slices
+    ]  # fmt: skip
+    return series.scan(patient, slices, allowed, "read")
 
 
 def prepare_readings(data: Path, output: Path) -> list[Path]:
