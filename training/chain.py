@@ -31,6 +31,9 @@ ANSWERS = {
     "cache/real/pseudo-manet": "thighseg_core/weights/manet",
 }
 
+# Runs that are weights of an earlier commit.
+EARLIER = {"runs/segformer-synthetic": ("88c8bff", "thighseg_core/weights/segformer")}
+
 
 @dataclass(frozen=True)
 class Step:
@@ -63,8 +66,12 @@ def _needed(path: Path, sources: Path) -> Iterator[Step]:
 
 
 def _trained(checkpoint: str, path: Path, sources: Path) -> Iterator[Step]:
-    """runs/manet-1/last: the steps of the configuration manet-1.toml beside `path`; shipped weights are there."""
-    if checkpoint.startswith("runs/"):
+    """runs/manet-1/last: the steps of the configuration manet-1.toml beside `path`; shipped weights are there, those of an
+    earlier commit are fetched."""
+    run = str(Path(checkpoint).parent)
+    if run in EARLIER:
+        yield Step("training.earlier", EARLIER[run], run)
+    elif checkpoint.startswith("runs/"):
         yield from _needed(path.with_name(f"{Path(checkpoint).parent.name}.toml"), sources)
 
 
@@ -101,5 +108,6 @@ if __name__ == "__main__":
         print(f"{one.makes}: {one.module} {' '.join(one.arguments)}", flush=True)
         if not arguments.plan:
             carry_out(one)
-    if not arguments.plan:
-        ship(read_config(arguments.config), _run_of(arguments.config))
+    asked = read_config(arguments.config)
+    if not arguments.plan and arguments.config.stem == asked.network:  # the others are steps, or measure something
+        ship(asked, _run_of(arguments.config))
