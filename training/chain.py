@@ -66,8 +66,8 @@ def _needed(path: Path, sources: Path) -> Iterator[Step]:
 
 
 def _trained(checkpoint: str, path: Path, sources: Path) -> Iterator[Step]:
-    """runs/manet-1/last: the steps of the configuration manet-1.toml beside `path`; shipped weights are there, those of an
-    earlier commit are fetched."""
+    """runs/manet-1/last: the steps of the configuration manet-1.toml beside `path`. Shipped weights are there, those of
+    an earlier commit are fetched."""
     run = str(Path(checkpoint).parent)
     if run in EARLIER:
         yield Step("training.earlier", EARLIER[run], run)
