@@ -93,17 +93,37 @@ def test_only_a_finite_better_validation_is_the_best() -> None:
     assert not is_best({"mean": float("nan")}, 0.0)
 
 
-def test_an_interrupted_run_goes_on_and_ends_with_the_weights_of_an_uninterrupted_one(tmp_path: Path) -> None:
-    atlas = Atlas(load_shipped()[:1])
-    train(TINY, atlas=atlas, run=tmp_path / "whole", resume=False, device="cpu")
-    train(replace(TINY, stop_after=1), atlas=atlas, run=tmp_path / "parts", resume=True, device="cpu")
-    train(TINY, atlas=atlas, run=tmp_path / "parts", resume=True, device="cpu")
+@pytest.mark.parametrize("muon", [False, True])
+def test_an_interrupted_run_goes_on_and_ends_with_the_weights_of_an_uninterrupted_one(
+    tmp_path: Path, *, muon: bool
+) -> None:
+    atlas, config = Atlas(load_shipped()[:1]), replace(TINY, muon=muon)
+    train(config, atlas=atlas, run=tmp_path / "whole", resume=False, device="cpu")
+    train(replace(config, stop_after=1), atlas=atlas, run=tmp_path / "parts", resume=True, device="cpu")
+    train(config, atlas=atlas, run=tmp_path / "parts", resume=True, device="cpu")
     whole, parts = (torch.load(tmp_path / name / "last.pt", weights_only=True) for name in ("whole", "parts"))
     assert (whole["step"], parts["step"]) == (2, 2)
     assert all(torch.equal(whole["network"][key], parts["network"][key]) for key in whole["network"])
     lines = [json.loads(line) for line in (tmp_path / "parts" / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2]
     assert load_checkpoint("best", device="cpu", folder=tmp_path / "parts").card.training["steps"] in (1, 2)
+
+
+def test_with_muon_a_matrix_moves_in_many_directions_alike_and_a_filter_as_before(tmp_path: Path) -> None:
+    torch.manual_seed(TINY.seed)
+    first, moved = build_network(TINY.network).state_dict(), {}
+    for muon in (False, True):
+        config = replace(TINY, steps=1, warmup_steps=0, weight_decay=0.0, muon=muon)
+        train(config, atlas=Atlas(load_shipped()[:1]), run=tmp_path / str(muon), resume=False, device="cpu")
+        learnt = torch.load(tmp_path / str(muon) / "last.pt", weights_only=True)["network"]
+        moved[muon] = {name: weight - first[name] for name, weight in learnt.items()}
+    matrix = next(name for name, weight in first.items() if weight.ndim == 2)
+    filters = next(name for name, weight in first.items() if weight.ndim == 4)
+    large = {muon: torch.linalg.svdvals(by[matrix]) for muon, by in moved.items()}
+    alike = {muon: int((values > 0.5 * values[0]).sum()) for muon, values in large.items()}
+    assert alike[True] > 5 * alike[False] > 0  # directions in which it moves about as far as in the first
+    assert moved[True][filters].abs().max() > 0
+    assert torch.equal(moved[True][filters], moved[False][filters])
 
 
 def test_runs_of_one_process_start_from_the_stored_weights_not_from_what_the_run_before_learnt(tmp_path: Path) -> None:

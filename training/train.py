@@ -142,7 +142,7 @@ def _loop(
     if config.processes > 1:
         torch.distributed.init_process_group("gloo", meeting, rank=rank, world_size=config.processes)
         trained = nn.parallel.DistributedDataParallel(network, find_unused_parameters=True)
-    optimiser = _optimiser(network, config)
+    optimisers = _optimisers(network, config)
     generator = torch.Generator().manual_seed(config.seed + 1000 * rank)
     validation = synthetic_batch(
         atlas, config, n=config.validation_slices, generator=torch.Generator().manual_seed(VALIDATION_SEED)
@@ -158,7 +158,8 @@ def _loop(
         state = torch.load(run / "last.pt", weights_only=True, map_location=device)
         network.load_state_dict(state["network"])
         averaged.load_state_dict(state["averaged"])
-        optimiser.load_state_dict(state["optimiser"])
+        for optimiser, stored_state in zip(optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(stored_state)
         generator.set_state(state["generator"].cpu())
         torch.set_rng_state(state["dropout"].cpu())
         start, best, seconds = state["step"], state["best"], state["seconds"]
@@ -172,8 +173,9 @@ def _loop(
     for step in range(start, end):
         network.train()
         batch, truth, weights = mixed_batch(atlas, config, pool, generator=generator)
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate_at(step, config) * group["rate"]
+        for optimiser in optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = learning_rate_at(step, config) * group["rate"]
         batch = batch.to(device).contiguous(memory_format=torch.channels_last)
         with half:
             logits = trained(batch).float()
@@ -182,10 +184,11 @@ def _loop(
                 with torch.no_grad():
                     taught = teacher(batch).float()
                 loss = loss + config.teacher_weight * divergence(logits, taught)
-        optimiser.zero_grad(set_to_none=True)
+        network.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
+        for optimiser in optimisers:
+            optimiser.step()
         decay = min(config.ema_decay, (step + 1) / (step + 10))
         with torch.no_grad():
             for slow, fast in zip(averaged.state_dict().values(), network.state_dict().values(), strict=True):
@@ -216,7 +219,7 @@ def _loop(
         state = {
             "network": network.state_dict(),
             "averaged": averaged.state_dict(),
-            "optimiser": optimiser.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in optimisers],
             "generator": generator.get_state(),
             "dropout": torch.get_rng_state(),
             "step": step + 1,
@@ -229,13 +232,22 @@ def _loop(
         torch.distributed.destroy_process_group()
 
 
-def _optimiser(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """AdamW; `rate` of a group of weights multiplies the learning rate."""
-    encoder, rest = [], []
+def _optimisers(network: nn.Module, config: TrainConfig) -> list[torch.optim.Optimizer]:
+    """AdamW; `rate` of a group of weights multiplies the learning rate. With `muon` (Jordan 2024), the matrices by
+    orthogonal steps of the size that AdamW's have."""
+    encoder, rest, matrices = [], [], []
     for name, weight in network.named_parameters():
-        (encoder if name.startswith("encoder.") else rest).append(weight)
+        if config.muon and weight.ndim == 2:
+            matrices.append(weight)
+        else:
+            (encoder if name.startswith("encoder.") else rest).append(weight)
     groups = [{"params": rest, "rate": 1.0}, {"params": encoder, "rate": config.encoder_rate}]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
+    rate, decay = config.learning_rate, config.weight_decay
+    optimisers: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, lr=rate, weight_decay=decay, fused=True)]
+    if matrices:
+        group = {"params": matrices, "rate": 1.0}
+        optimisers.append(torch.optim.Muon([group], lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"))
+    return optimisers
 
 
 def _shifted(network: nn.Module, config: TrainConfig) -> nn.Module:
