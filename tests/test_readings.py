@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from training.allowed import bits_of
 from training.prepare import read_scan
@@ -57,11 +58,16 @@ def test_every_reading_of_the_project_can_be_painted():
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="the real series (../shared/data) are not here")
-def test_a_reading_lies_on_the_series_it_was_made_on():
-    scan = read_scan("STS_024", DATA)
+@pytest.mark.parametrize("at_tumour", [False, True])
+def test_a_reading_lies_on_the_series_it_was_made_on(at_tumour):
+    scan = read_scan("STS_024", DATA, at_tumour=at_tumour)
     assert scan.kind == "read"
-    assert scan.slice_index.tolist() == sorted(load_reading(FOLDER / "STS_024.json"))
+    tumour = sitk.GetArrayFromImage(sitk.ReadImage(DATA / "ct_sarcoma" / "STS_024" / "tumour_mask.nii.gz")).any((1, 2))
+    assert {int(k) for k in scan.slice_index} == {
+        k for k in load_reading(FOLDER / "STS_024.json") if tumour[k] == at_tumour
+    }
     for hu, allowed in zip(scan.attenuation_hu, scan.allowed, strict=True):
-        for name in ("extensor", "flexor", "adductor", "sartorius"):
+        for name in ("extensor", "flexor", "adductor"):
             inside = hu[allowed == bits_of(name)]
             assert 30 < np.median(inside) < 80  # muscle, not fat or bone beside it
+        assert (allowed == bits_of("sartorius")).any() != at_tumour

@@ -20,7 +20,8 @@ from pathlib import Path
 from training.config import TrainConfig, read_config
 
 ATLAS = "cache/atlas"
-PREPARED = {"cache/real/reference": "reference", "cache/real/readings": "readings"}  # folder -> `training.prepare`
+# Folder -> what `training.prepare` writes there.
+PREPARED = {f"cache/real/{what}": what for what in ("reference", "readings", "readings-at-tumour")}
 NOT_THIGH = ("STS_005", "STS_010", "STS_037")
 
 
@@ -28,7 +29,6 @@ NOT_THIGH = ("STS_005", "STS_010", "STS_037")
 ANSWERS = {
     "cache/real/pseudo-1": "runs/manet-4/last",
     "cache/real/pseudo-2": "runs/manet-no-labels/last",
-    "cache/real/pseudo-manet": "thighseg_core/weights/manet",
 }
 
 # Runs that are weights of an earlier commit.

@@ -2,6 +2,7 @@
 
 python -m training.prepare reference --data ../shared/data --output cache/real/reference
 python -m training.prepare readings --data ../shared/data --output cache/real/readings
+python -m training.prepare readings-at-tumour --data ../shared/data --output cache/real/readings-at-tumour
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from thighseg_core.reading import find_series, load_series
 from thighseg_core.volume import CTVolume
 from training.drawings import allowed_of_drawing
 from training.readings import FOLDER as READINGS
-from training.readings import load_reading, painted
+from training.readings import VALUES, load_reading, near, painted
 from training.real_data import RealScan
 from training.reference import NOT_ANNOTATED, read_drawing
 
@@ -81,25 +82,28 @@ def reference_scan(patient: str, data: Path) -> RealScan:
     return series.scan(patient, slices.astype(np.int64), allowed, "drawn")
 
 
-def read_scan(patient: str, data: Path) -> RealScan:
-    """The slices of one patient that the project's readers drew."""
+def read_scan(patient: str, data: Path, *, at_tumour: bool) -> RealScan | None:
+    """The slices of one patient that the project's readers drew, those that cut the tumour or the others; None where
+    there are none. A tumour flattens the sartorius into a rim: where it is cut, the sartorius is not annotated."""
     series = _series(patient, data)
     tumour = series.on_grid(data / "ct_sarcoma" / patient / "tumour_mask.nii.gz") > 0
     reading = load_reading(READINGS / f"{patient}.json")
-    slices = np.array(sorted(reading), dtype=np.int64)
-    allowed = [
-        allowed_of_drawing(
-            series.attenuation_hu[k], painted(series.attenuation_hu[k], reading[k], tumour=tumour[k]), fascia=None,
-            spacing_mm=series.spacing_mm,
-        )
-        for k in slices
-    ]  # fmt: skip
+    slices = np.array([k for k in sorted(reading) if tumour[k].any() == at_tumour], dtype=np.int64)
+    if not len(slices):
+        return None
+    allowed = []
+    for k in slices:
+        drawn = painted(series.attenuation_hu[k], reading[k], tumour=tumour[k])
+        if at_tumour:
+            drawn[near(drawn == VALUES["sartorius"])] = NOT_ANNOTATED
+        allowed.append(allowed_of_drawing(series.attenuation_hu[k], drawn, fascia=None, spacing_mm=series.spacing_mm))
     return series.scan(patient, slices, allowed, "read")
 
 
-def prepare_readings(data: Path, output: Path) -> list[Path]:
-    """Every patient with a reading; returns the files written."""
-    return [read_scan(path.stem, data).save(output) for path in sorted(READINGS.glob("*.json"))]
+def prepare_readings(data: Path, output: Path, *, at_tumour: bool) -> list[Path]:
+    """Every patient with such a reading; returns the files written."""
+    scans = (read_scan(path.stem, data, at_tumour=at_tumour) for path in sorted(READINGS.glob("*.json")))
+    return [scan.save(output) for scan in scans if scan is not None]
 
 
 def prepare_reference(data: Path, output: Path) -> list[Path]:
@@ -111,13 +115,18 @@ def prepare_reference(data: Path, output: Path) -> list[Path]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parts = parser.add_subparsers(dest="what", required=True)
-    drawings = parts.add_parser("reference", help="slices with hand-drawn muscle groups")
-    drawings.add_argument("--data", type=Path, default=Path("../shared/data"))
-    drawings.add_argument("--output", type=Path, default=Path("cache/real/reference"))
-    readings = parts.add_parser("readings", help="further slices that readers drew for this project")
-    readings.add_argument("--data", type=Path, default=Path("../shared/data"))
-    readings.add_argument("--output", type=Path, default=Path("cache/real/readings"))
+    for what, text in (
+        ("reference", "slices with hand-drawn muscle groups"),
+        ("readings", "further slices that readers drew for this project"),
+        ("readings-at-tumour", "those of them that cut the tumour"),
+    ):
+        part = parts.add_parser(what, help=text)
+        part.add_argument("--data", type=Path, default=Path("../shared/data"))
+        part.add_argument("--output", type=Path, default=Path("cache/real") / what)
     arguments = parser.parse_args()
-    prepare = prepare_reference if arguments.what == "reference" else prepare_readings
-    written = prepare(arguments.data, arguments.output)
+    if arguments.what == "reference":
+        written = prepare_reference(arguments.data, arguments.output)
+    else:
+        at_tumour = arguments.what == "readings-at-tumour"
+        written = prepare_readings(arguments.data, arguments.output, at_tumour=at_tumour)
     print(f"{len(written)} patients written to {arguments.output}")

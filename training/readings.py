@@ -21,7 +21,7 @@ from training.reference import NOT_ANNOTATED, REFERENCE_CLASSES, TISSUE_HU
 
 FOLDER = Path(__file__).parent / "readings"
 VALUES = REFERENCE_CLASSES | {"other": OTHER_MUSCLE, "none": 0, "unsure": NOT_ANNOTATED}
-AROUND_TUMOUR_PIXELS = 5
+AROUND_PIXELS = 5
 _FINER = 8
 
 Polygon = dict[str, Any]
@@ -45,9 +45,13 @@ def painted(attenuation_hu: NDArray[Any], polygons: list[Polygon], *, tumour: ND
     for polygon in polygons:
         inside = _inside(polygon["points"], drawn.shape)
         drawn[inside if polygon["name"] == "unsure" else inside & lean] = VALUES[polygon["name"]]
-    if tumour.any():
-        drawn[ndimage.distance_transform_edt(~tumour) <= AROUND_TUMOUR_PIXELS] = NOT_ANNOTATED
+    drawn[near(tumour)] = NOT_ANNOTATED
     return drawn
+
+
+def near(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The region (J, I) and what lies up to `AROUND_PIXELS` beside it; nothing where there is none."""
+    return region if not region.any() else ndimage.distance_transform_edt(~region) <= AROUND_PIXELS
 
 
 def _inside(points: list[list[float]], shape: tuple[int, ...]) -> NDArray[np.bool_]:
