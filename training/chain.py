@@ -32,7 +32,10 @@ ANSWERS = {
 }
 
 # Runs that are weights of an earlier commit.
-EARLIER = {"runs/segformer-synthetic": ("88c8bff", "thighseg_core/weights/segformer")}
+EARLIER = {
+    "runs/segformer-synthetic": ("88c8bff", "thighseg_core/weights/segformer"),
+    "runs/segformer-version-5": ("182d69e", "thighseg_core/weights/segformer"),
+}
 
 
 @dataclass(frozen=True)
