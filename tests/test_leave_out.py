@@ -91,24 +91,6 @@ def test_answers_of_a_network_cannot_teach_where_a_patient_whose_drawing_it_know
         train(replace(TINY, real=sources(("P3",))), atlas=atlas, run=tmp_path / "told", resume=False, device="cpu")
 
 
-def test_weights_are_averaged_only_with_a_run_that_left_the_same_patients_out(
-    tmp_path: Path, inputs: tuple[RealInput, ...]
-) -> None:
-    config = replace(TINY, real=inputs)
-    fold = replace(config, split=Split(hold_out=("P5",)))
-    train(fold, atlas=Atlas(load_shipped()[:1]), run=tmp_path / "other" / "fold-0", resume=False, device="cpu")
-    with pytest.raises(ValueError, match="drawings of P1"):
-        leave_out(
-            config, folds=0, only=[0], atlas=Atlas(load_shipped()[:1]), output=tmp_path / "runs", data=tmp_path,
-            card=None, average_with=tmp_path / "other",
-        )  # fmt: skip
-    with pytest.raises(ValueError, match="--average-with"):
-        leave_out(
-            replace(config, average_with="runs/other/last"), folds=0, only=[0], atlas=Atlas(load_shipped()[:1]),
-            output=tmp_path / "runs", data=tmp_path, card=None,
-        )  # fmt: skip
-
-
 def test_cards_of_before_the_list_of_all_patients_are_read_by_their_inputs() -> None:
     refuse_seen({"real_inputs": [{"patients": ["P1", "P2"]}]}, ["P3"])
     with pytest.raises(ValueError, match="P2"):

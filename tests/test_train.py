@@ -176,19 +176,6 @@ def test_the_stored_weights_shift_logits_as_the_configuration_says(tmp_path: Pat
     assert (logits - plain_logits - expected).abs().max() < 0.01  # stored as half precision
 
 
-def test_the_stored_weights_are_the_mean_of_this_run_and_the_other(tmp_path: Path) -> None:
-    config = replace(TINY, steps=1, warmup_steps=0)
-    other, mixed = replace(config, seed=2), replace(config, average_with=str(tmp_path / "other" / "last"))
-    weights = {}
-    for name, chosen in (("alone", config), ("other", other), ("mixed", mixed)):
-        train(chosen, atlas=Atlas(load_shipped()[:1]), run=tmp_path / name, resume=False, device="cpu")
-        weights[name] = load_checkpoint("last", device="cpu", folder=tmp_path / name).network.state_dict()
-    for name, weight in weights["mixed"].items():
-        mean = (weights["alone"][name].float() + weights["other"][name].float()) / 2
-        assert torch.allclose(weight.float(), mean, rtol=2e-3, atol=1e-4)  # stored as half precision
-    assert not torch.allclose(weights["alone"][name].float(), weights["other"][name].float(), atol=1e-4)
-
-
 def test_a_shift_of_a_class_that_does_not_exist_is_refused() -> None:
     with pytest.raises(ValueError, match=r"unknown classes quadriceps; known are background"):
         replace(TINY, network="manet", logit_shift={"quadriceps": 1.0})

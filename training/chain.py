@@ -2,9 +2,9 @@
 
     python -m training.chain training/configs/manet.toml [--sources ../shared/data] [--plan]
 
-What a run needs stands in its configuration: `start_from`, `teacher` and `average_with` name a run of the configuration
-of that name or shipped weights, a source of a `[[real]]` table is made as `ANSWERS` says. What is already there is not
-made again and an interrupted run goes on.
+What a run needs stands in its configuration: `start_from` and `teacher` name a run of the configuration of that name
+or shipped weights, a source of a `[[real]]` table is made as `ANSWERS` says. What is already there is not made again
+and an interrupted run goes on.
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ ANSWERS = {
 # Runs that are weights of an earlier commit.
 EARLIER = {
     "runs/segformer-synthetic": ("88c8bff", "thighseg_core/weights/segformer"),
-    "runs/manet-version-5": ("182d69e", "thighseg_core/weights/manet"),
     "runs/segformer-version-5": ("182d69e", "thighseg_core/weights/segformer"),
 }
 
@@ -57,7 +56,7 @@ def _needed(path: Path, sources: Path) -> Iterator[Step]:
     config = read_config(path)
     surfaces = str(sources / "visible_human_surfaces")
     yield Step("training.atlas", ("--surfaces", surfaces), ATLAS)
-    for checkpoint in (config.start_from, config.teacher, config.average_with):
+    for checkpoint in (config.start_from, config.teacher):
         yield from _trained(checkpoint, path, sources)
     for table in config.real:
         if asked := ANSWERS.get(table.source):

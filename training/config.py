@@ -28,7 +28,6 @@ class TrainConfig:
     start_from: str = ""  # folder of a checkpoint to start from; empty: random weights
     teacher: str = ""  # folder of a checkpoint whose answers to each batch are learnt beside its labels (teaching.py)
     teacher_weight: float = 1.0  # of the divergence from them, in the loss
-    average_with: str = ""  # a checkpoint of another run from the same start: the mean of both is stored
     encoder_weights: str = ""  # "imagenet": MANet's encoder starts from published weights (imagenet.py)
     encoder_rate: float = 1.0  # learning rate of MANet's or the Dense U-Net's encoder over that of the rest
     processes: int = 1  # that train together on a CPU, `batch_size` images each; a GPU takes all images in one

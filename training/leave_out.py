@@ -41,23 +41,12 @@ def left_out_sets(config: TrainConfig, *, folds: int) -> tuple[frozenset[str], l
 
 
 def leave_out(
-    config: TrainConfig,
-    *,
-    folds: int,
-    only: list[int],
-    atlas: Atlas,
-    output: Path,
-    data: Path,
-    card: Path | None,
-    average_with: Path | None = None,
+    config: TrainConfig, *, folds: int, only: list[int], atlas: Atlas, output: Path, data: Path, card: Path | None
 ) -> None:
     """Train and score the folds `only` of `folds` (0: one a patient); joins the scores when all folds have theirs.
 
-    average_with: the same folds of the run that the configuration averages with.
     card: model.json of the shipped network that the joined summary is stored in.
     """
-    if config.average_with and average_with is None:
-        raise ValueError(f"the weights are averaged with {config.average_with}: --average-with names that run's folds")
     drawn, sets = left_out_sets(config, folds=folds)
     runs = [output / f"fold-{fold}" for fold in range(len(sets))]
     for fold in only or range(len(sets)):
@@ -65,9 +54,7 @@ def leave_out(
         if (runs[fold] / "scores.csv").is_file():
             continue
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        other = "" if average_with is None else str(average_with / f"fold-{fold}" / "last")
-        part = replace(config, split=by_name(sets[fold]), average_with=other)
-        train(part, atlas=atlas, run=runs[fold], resume=True, device=device)
+        train(replace(config, split=by_name(sets[fold])), atlas=atlas, run=runs[fold], resume=True, device=device)
         refuse_seen(read_card("last", folder=runs[fold]).training, patients)
         evaluate("last", folder=runs[fold], data=data, output=runs[fold], patients=patients)
     tables = [pd.read_csv(run / "scores.csv") for run in runs if (run / "scores.csv").is_file()]
@@ -89,11 +76,10 @@ if __name__ == "__main__":
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--folds", type=int, default=0)
     parser.add_argument("--only", type=int, nargs="*", default=[])
-    parser.add_argument("--average-with", type=Path, help="--output of the run that the configuration averages with")
     parser.add_argument("--update-card", type=Path, help="model.json of the shipped network")
     arguments = parser.parse_args()
     legs = tuple(AtlasLeg.load(path) for path in sorted(arguments.atlas.glob("*.npz")))
     leave_out(
         read_config(arguments.config), folds=arguments.folds, only=arguments.only, atlas=Atlas(legs),
-        output=arguments.output, data=arguments.data, card=arguments.update_card, average_with=arguments.average_with,
+        output=arguments.output, data=arguments.data, card=arguments.update_card,
     )  # fmt: skip

@@ -149,7 +149,7 @@ def _loop(
     )
     images, allowed = validation[0].to(device), allowed_of_labels(validation[1]).to(device)
     pool = open_pool(config.real, config.split)
-    for before in (config.start_from, config.teacher, config.average_with):
+    for before in (config.start_from, config.teacher):
         refuse_seen(_training_of(before), pool.held_out.patient)
     refuse_seen({"drawn_patients_seen": pool.drawings_of}, pool.held_out.patient)
     kept_out = real_validation(pool.held_out, image_pixels=config.image_pixels, preprocessing=config.preprocessing)
@@ -211,7 +211,7 @@ def _loop(
         print(json.dumps(line), flush=True)
         with (run / "log.jsonl").open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
-        stored, card = _stored(averaged, config), _card(config, atlas, pool, step + 1, seconds, scores)
+        stored, card = _shifted(averaged, config), _card(config, atlas, pool, step + 1, seconds, scores)
         if is_best(scores, best):
             best = scores["mean"]
             save_checkpoint(stored, card, run / "best")
@@ -250,20 +250,15 @@ def _optimisers(network: nn.Module, config: TrainConfig) -> list[torch.optim.Opt
     return optimisers
 
 
-def _stored(network: nn.Module, config: TrainConfig) -> nn.Module:
-    """What is stored: a copy whose last layer adds the configured shifts to the logits, its weights averaged with those
-    of the other run (Wortsman et al., ICML 2022); without any of both, the network."""
-    if not config.logit_shift and not config.average_with:
+def _shifted(network: nn.Module, config: TrainConfig) -> nn.Module:
+    """What is stored: a copy whose last layer adds the configured shifts to the logits; without any, the network."""
+    if not config.logit_shift:
         return network
     network = copy.deepcopy(network)
+    bias = network.get_parameter("segmentation_head.0.bias")
     with torch.no_grad():
         for name, shift in config.logit_shift.items():
-            network.get_parameter("segmentation_head.0.bias")[CLASS_INDEX[name]] += shift
-        if config.average_with:
-            other = _network_in(config.average_with).state_dict()
-            for name, weight in network.state_dict().items():
-                if weight.dtype.is_floating_point:
-                    weight.lerp_(other[name].to(weight), 0.5)
+            bias[CLASS_INDEX[name]] += shift
     return network
 
 
@@ -276,13 +271,8 @@ def _first_network(config: TrainConfig) -> nn.Module:
         if config.encoder_weights:
             load_encoder(network)
         return network
-    return copy.deepcopy(_network_in(config.start_from))
-
-
-def _network_in(checkpoint: str) -> nn.Module:
-    """The stored network; what is loaded is kept, so it is not to be changed."""
-    source = Path(checkpoint)
-    return load_checkpoint(source.name, device="cpu", folder=source.parent).network
+    source = Path(config.start_from)
+    return copy.deepcopy(load_checkpoint(source.name, device="cpu", folder=source.parent).network)
 
 
 def _earlier_stages(config: TrainConfig) -> list[str]:
@@ -303,7 +293,7 @@ def _training_of(checkpoint: str) -> dict[str, Any]:
 def _card(
     config: TrainConfig, atlas: Atlas, pool: RealPool, step: int, seconds: float, scores: dict[str, float]
 ) -> ModelCard:
-    earlier = [_training_of(checkpoint) for checkpoint in (config.start_from, config.teacher, config.average_with)]
+    earlier = [_training_of(checkpoint) for checkpoint in (config.start_from, config.teacher)]
     return ModelCard(
         network=config.network,
         version=config.version,
