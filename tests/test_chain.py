@@ -13,8 +13,8 @@ def test_the_teacher_comes_before_its_answers_and_these_before_the_run_that_lear
     made = [step.makes for step in steps_to(CONFIGS / "manet.toml", sources=tmp_path)]
     assert made == [
         "cache/atlas", "cache/real/reference", "runs/manet-wide", "runs/manet-1", "runs/manet-2", "runs/manet-3",
-        "runs/manet-4", "cache/real/pseudo-1", "runs/manet-no-labels", "cache/real/readings",
-        "cache/real/readings-at-tumour", "cache/real/pseudo-2", "runs/manet",
+        "runs/manet-4", "cache/real/pseudo-1", "runs/manet-no-labels", "cache/real/readings-first",
+        "cache/real/pseudo-2", "runs/manet",
     ]  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import pytest
 import SimpleITK as sitk
 
 from training.allowed import bits_of
-from training.prepare import read_scan
+from training.prepare import READ, read_scan
 from training.readings import FOLDER, VALUES, load_reading, painted
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -58,16 +58,16 @@ def test_every_reading_of_the_project_can_be_painted():
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="the real series (../shared/data) are not here")
-@pytest.mark.parametrize("at_tumour", [False, True])
-def test_a_reading_lies_on_the_series_it_was_made_on(at_tumour):
-    scan = read_scan("STS_024", DATA, at_tumour=at_tumour)
+@pytest.mark.parametrize("which", sorted(READ))
+def test_a_reading_lies_on_the_series_it_was_made_on(which):
+    scan = read_scan("STS_024", DATA, which)
     assert scan.kind == "read"
     tumour = sitk.GetArrayFromImage(sitk.ReadImage(DATA / "ct_sarcoma" / "STS_024" / "tumour_mask.nii.gz")).any((1, 2))
-    assert {int(k) for k in scan.slice_index} == {
-        k for k in load_reading(FOLDER / "STS_024.json") if tumour[k] == at_tumour
-    }
+    wanted = {"readings": lambda k: not tumour[k], "readings-at-tumour": lambda k: tumour[k]}
+    read = load_reading(FOLDER / "STS_024.json")
+    assert scan.slice_index.tolist() == sorted(filter(wanted.get(which, {17, 44}.__contains__), read))
     for hu, allowed in zip(scan.attenuation_hu, scan.allowed, strict=True):
         for name in ("extensor", "flexor", "adductor"):
             inside = hu[allowed == bits_of(name)]
             assert 30 < np.median(inside) < 80  # muscle, not fat or bone beside it
-        assert (allowed == bits_of("sartorius")).any() != at_tumour
+        assert (allowed == bits_of("sartorius")).any() == (which != "readings-at-tumour")

@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from training.config import TrainConfig, read_config
+from training.prepare import READ
 
 ATLAS = "cache/atlas"
 # Folder -> what `training.prepare` writes there.
-PREPARED = {f"cache/real/{what}": what for what in ("reference", "readings", "readings-at-tumour")}
+PREPARED = {f"cache/real/{what}": what for what in ("reference", *READ)}
 NOT_THIGH = ("STS_005", "STS_010", "STS_037")
 
 

@@ -2,7 +2,7 @@
 
 python -m training.prepare reference --data ../shared/data --output cache/real/reference
 python -m training.prepare readings --data ../shared/data --output cache/real/readings
-python -m training.prepare readings-at-tumour --data ../shared/data --output cache/real/readings-at-tumour
+and in the same way `readings-at-tumour`, `readings-first`
 """
 
 from __future__ import annotations
@@ -21,9 +21,16 @@ from thighseg_core.reading import find_series, load_series
 from thighseg_core.volume import CTVolume
 from training.drawings import allowed_of_drawing
 from training.readings import FOLDER as READINGS
-from training.readings import VALUES, load_reading, near, painted
+from training.readings import VALUES, first_slices, load_reading, near, painted
 from training.real_data import RealScan
 from training.reference import NOT_ANNOTATED, read_drawing
+
+# What a tumour flattens into a rim, the sartorius, taught worse outlines elsewhere (LOG.md, 1 December).
+READ = {
+    "readings": "slices that readers drew for this project, those that cut no tumour",
+    "readings-at-tumour": "those that cut the tumour, without the sartorius",
+    "readings-first": "the first 56 of both, which MANet version 5 has learnt from",
+}
 
 
 def load_scan_of(source: Path) -> CTVolume:
@@ -82,27 +89,27 @@ def reference_scan(patient: str, data: Path) -> RealScan:
     return series.scan(patient, slices.astype(np.int64), allowed, "drawn")
 
 
-def read_scan(patient: str, data: Path, *, at_tumour: bool) -> RealScan | None:
-    """The slices of one patient that the project's readers drew, those that cut the tumour or the others; None where
-    there are none. A tumour flattens the sartorius into a rim: where it is cut, the sartorius is not annotated."""
+def read_scan(patient: str, data: Path, which: str = "readings") -> RealScan | None:
+    """Slices of one patient that the project's readers drew; None where there are none. which: a name of `READ`."""
     series = _series(patient, data)
     tumour = series.on_grid(data / "ct_sarcoma" / patient / "tumour_mask.nii.gz") > 0
-    reading = load_reading(READINGS / f"{patient}.json")
-    slices = np.array([k for k in sorted(reading) if tumour[k].any() == at_tumour], dtype=np.int64)
+    reading, first = load_reading(READINGS / f"{patient}.json"), first_slices(patient)
+    wanted = {"readings": lambda k: not tumour[k].any(), "readings-at-tumour": lambda k: tumour[k].any()}
+    slices = np.array(list(filter(wanted.get(which, first.__contains__), sorted(reading))), dtype=np.int64)
     if not len(slices):
         return None
     allowed = []
     for k in slices:
         drawn = painted(series.attenuation_hu[k], reading[k], tumour=tumour[k])
-        if at_tumour:
+        if which == "readings-at-tumour":
             drawn[near(drawn == VALUES["sartorius"])] = NOT_ANNOTATED
         allowed.append(allowed_of_drawing(series.attenuation_hu[k], drawn, fascia=None, spacing_mm=series.spacing_mm))
     return series.scan(patient, slices, allowed, "read")
 
 
-def prepare_readings(data: Path, output: Path, *, at_tumour: bool) -> list[Path]:
+def prepare_readings(data: Path, output: Path, which: str) -> list[Path]:
     """Every patient with such a reading; returns the files written."""
-    scans = (read_scan(path.stem, data, at_tumour=at_tumour) for path in sorted(READINGS.glob("*.json")))
+    scans = (read_scan(path.stem, data, which) for path in sorted(READINGS.glob("STS_*.json")))
     return [scan.save(output) for scan in scans if scan is not None]
 
 
@@ -115,11 +122,7 @@ def prepare_reference(data: Path, output: Path) -> list[Path]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parts = parser.add_subparsers(dest="what", required=True)
-    for what, text in (
-        ("reference", "slices with hand-drawn muscle groups"),
-        ("readings", "further slices that readers drew for this project"),
-        ("readings-at-tumour", "those of them that cut the tumour"),
-    ):
+    for what, text in (("reference", "slices with hand-drawn muscle groups"), *READ.items()):
         part = parts.add_parser(what, help=text)
         part.add_argument("--data", type=Path, default=Path("../shared/data"))
         part.add_argument("--output", type=Path, default=Path("cache/real") / what)
@@ -127,6 +130,5 @@ if __name__ == "__main__":
     if arguments.what == "reference":
         written = prepare_reference(arguments.data, arguments.output)
     else:
-        at_tumour = arguments.what == "readings-at-tumour"
-        written = prepare_readings(arguments.data, arguments.output, at_tumour=at_tumour)
+        written = prepare_readings(arguments.data, arguments.output, arguments.what)
     print(f"{len(written)} patients written to {arguments.output}")

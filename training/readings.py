@@ -37,6 +37,12 @@ def load_reading(path: Path) -> dict[int, list[Polygon]]:
     return slices
 
 
+def first_slices(patient: str) -> list[int]:
+    """The slices of this patient among the first 56 that were read; MANet version 5 has learnt from these."""
+    numbers: list[int] = json.loads((FOLDER / "first.json").read_text(encoding="utf-8")).get(patient, [])
+    return numbers
+
+
 def painted(attenuation_hu: NDArray[Any], polygons: list[Polygon], *, tumour: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """(J, I) attenuation and tumour of a slice -> (J, I) values as in the reference drawings: lean tissue inside the
     polygons; the tumour and what lies near it is not annotated."""
