@@ -76,10 +76,13 @@ if __name__ == "__main__":
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--folds", type=int, default=0)
     parser.add_argument("--only", type=int, nargs="*", default=[])
+    parser.add_argument("--teacher", help="checkpoint that teaches instead, for the configuration's knows drawings")
     parser.add_argument("--update-card", type=Path, help="model.json of the shipped network")
     arguments = parser.parse_args()
     legs = tuple(AtlasLeg.load(path) for path in sorted(arguments.atlas.glob("*.npz")))
+    chosen = read_config(arguments.config)
+    chosen = replace(chosen, teacher=arguments.teacher or chosen.teacher)
     leave_out(
-        read_config(arguments.config), folds=arguments.folds, only=arguments.only, atlas=Atlas(legs),
-        output=arguments.output, data=arguments.data, card=arguments.update_card,
+        chosen, folds=arguments.folds, only=arguments.only, atlas=Atlas(legs), output=arguments.output,
+        data=arguments.data, card=arguments.update_card,
     )  # fmt: skip
