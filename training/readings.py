@@ -2,7 +2,7 @@
 
 readings/STS_xxx.json holds, for every slice number of the canonical stack, polygons [{"name", "points": [[column, row],
 ...]}] in pixels (0, 0: the middle of the first). Later polygons overwrite earlier ones; names are those of the groups,
-"other", "none" (a vessel taken out again) and "unsure" (teaches nothing). readings/first.json: the slices that were read
+"other", "none" (a vessel taken out again) and "unsure" (teaches nothing). readings/first.json: slices that were read
 first. How they were drawn: training/README.md.
 """
 
