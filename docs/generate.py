@@ -35,6 +35,7 @@ PURPOSE = {
     "db/migrations/": "the steps from one database schema to the next (Alembic)",
     "training/": "how the weights were made and scored, and the demo study",
     "training/readings/": "slices of real CT that AI readers drew for this project, as polygons",
+    "training/readings/blind/": "reference slices that readers drew without knowing them",
     "tests/": "one file for each module, and tests of architecture, documents, app and browser",
     "docs/": "how numbers are defined, the networks, installing, operating; generate.py keeps their tables true",
     "requirements.txt": "pinned packages",

@@ -9,6 +9,7 @@ import SimpleITK as sitk
 
 from training.allowed import bits_of
 from training.prepare import READ, read_scan
+from training.reading_agreement import BLIND, agreement
 from training.readings import FOLDER, VALUES, load_reading, painted
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -71,3 +72,18 @@ def test_a_reading_lies_on_the_series_it_was_made_on(which):
             inside = hu[allowed == bits_of(name)]
             assert 30 < np.median(inside) < 80  # muscle, not fat or bone beside it
         assert (allowed == bits_of("sartorius")).any() == (which != "readings-at-tumour")
+
+
+def test_slices_drawn_unknowing_teach_nothing():
+    blind = {path.name: set(load_reading(path)) for path in BLIND.glob("STS_*.json")}
+    assert sum(map(len, blind.values())) == 16
+    assert all(slices.isdisjoint(load_reading(FOLDER / name)) for name, slices in blind.items())
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="the real series (../shared/data) are not here")
+def test_agreement_leaves_out_what_the_reader_called_unsure():
+    rows = {(row["slice_index"], row["group"]): row for row in agreement("STS_006", DATA)}
+    assert set(rows) == {(3, "extensor"), (3, "adductor"), (3, "sartorius")}  # no flexor of 30 pixels is drawn there
+    assert rows[3, "extensor"]["dice"] > 0.97
+    assert rows[3, "adductor"]["dice"] == 0  # the reader took the remnant for a vessel
+    assert 0.3 < rows[3, "adductor"]["unsure"] < 0.4

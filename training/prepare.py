@@ -43,7 +43,7 @@ def load_scan_of(source: Path) -> CTVolume:
 
 
 @dataclass(frozen=True)
-class _Series:
+class Series:
     """One patient's series in canonical order, and how to bring what lies on its grid there."""
 
     volume: CTVolume
@@ -65,16 +65,17 @@ class _Series:
         )
 
 
-def _series(patient: str, data: Path) -> _Series:
+def series_of(patient: str, data: Path) -> Series:
+    """The CT series of a patient of `data`."""
     volume = load_scan_of(data / "ct_sarcoma" / patient / "CT")
     axes = canonical_axes(volume.geometry)
     row_mm, column_mm = canonical_geometry(volume.geometry, axes).spacing_mm[1:]
-    return _Series(volume, axes, axes.apply(volume.attenuation_hu), (row_mm, column_mm))
+    return Series(volume, axes, axes.apply(volume.attenuation_hu), (row_mm, column_mm))
 
 
 def reference_scan(patient: str, data: Path) -> RealScan:
     """The drawn slices of one patient of `data` (ct_sarcoma and reference side by side)."""
-    series = _series(patient, data)
+    series = series_of(patient, data)
     drawn = series.on_grid(data / "reference" / f"{patient}.nii.gz")
     fascia_path = data / "reference" / "fascia" / f"{patient}.nii.gz"
     fascia = series.on_grid(fascia_path) if fascia_path.is_file() else None
@@ -91,11 +92,15 @@ def reference_scan(patient: str, data: Path) -> RealScan:
 
 def read_scan(patient: str, data: Path, which: str = "readings") -> RealScan | None:
     """Slices of one patient that the project's readers drew; None where there are none. which: a name of `READ`."""
-    series = _series(patient, data)
+    series = series_of(patient, data)
     tumour = series.on_grid(data / "ct_sarcoma" / patient / "tumour_mask.nii.gz") > 0
-    reading, first = load_reading(READINGS / f"{patient}.json"), first_slices(patient)
-    wanted = {"readings": lambda k: not tumour[k].any(), "readings-at-tumour": lambda k: tumour[k].any()}
-    slices = np.array(list(filter(wanted.get(which, first.__contains__), sorted(reading))), dtype=np.int64)
+    reading, cut = load_reading(READINGS / f"{patient}.json"), tumour.any(axis=(1, 2))
+    wanted = {
+        "readings": {k for k in reading if not cut[k]},
+        "readings-at-tumour": {k for k in reading if cut[k]},
+        "readings-first": set(first_slices(patient)),
+    }
+    slices = np.array(sorted(wanted[which]), dtype=np.int64)
     if not len(slices):
         return None
     allowed = []
