@@ -93,9 +93,9 @@ def test_only_a_finite_better_validation_is_the_best() -> None:
     assert not is_best({"mean": float("nan")}, 0.0)
 
 
-@pytest.mark.parametrize("muon", [False, True])
+@pytest.mark.parametrize("muon", [0.0, 1.0])
 def test_an_interrupted_run_goes_on_and_ends_with_the_weights_of_an_uninterrupted_one(
-    tmp_path: Path, *, muon: bool
+    tmp_path: Path, *, muon: float
 ) -> None:
     atlas, config = Atlas(load_shipped()[:1]), replace(TINY, muon=muon)
     train(config, atlas=atlas, run=tmp_path / "whole", resume=False, device="cpu")
@@ -109,21 +109,24 @@ def test_an_interrupted_run_goes_on_and_ends_with_the_weights_of_an_uninterrupte
     assert load_checkpoint("best", device="cpu", folder=tmp_path / "parts").card.training["steps"] in (1, 2)
 
 
-def test_with_muon_a_matrix_moves_in_many_directions_alike_and_a_filter_as_before(tmp_path: Path) -> None:
+@pytest.mark.parametrize("dimensions", [2, 4])
+def test_with_muon_matrices_and_filters_move_in_many_directions_alike_and_the_rest_as_before(
+    tmp_path: Path, *, dimensions: int
+) -> None:
     torch.manual_seed(TINY.seed)
     first, moved = build_network(TINY.network).state_dict(), {}
-    for muon in (False, True):
+    for muon in (0.0, 1.0):
         config = replace(TINY, steps=1, warmup_steps=0, weight_decay=0.0, muon=muon)
         train(config, atlas=Atlas(load_shipped()[:1]), run=tmp_path / str(muon), resume=False, device="cpu")
         learnt = torch.load(tmp_path / str(muon) / "last.pt", weights_only=True)["network"]
         moved[muon] = {name: weight - first[name] for name, weight in learnt.items()}
-    matrix = next(name for name, weight in first.items() if weight.ndim == 2)
-    filters = next(name for name, weight in first.items() if weight.ndim == 4)
-    large = {muon: torch.linalg.svdvals(by[matrix]) for muon, by in moved.items()}
+    weight = next(name for name, w in first.items() if w.ndim == dimensions and w.shape[1] > 30)
+    large = {muon: torch.linalg.svdvals(by[weight].flatten(1)) for muon, by in moved.items()}
     alike = {muon: int((values > 0.5 * values[0]).sum()) for muon, values in large.items()}
-    assert alike[True] > 5 * alike[False] > 0  # directions in which it moves about as far as in the first
-    assert moved[True][filters].abs().max() > 0
-    assert torch.equal(moved[True][filters], moved[False][filters])
+    assert alike[1.0] > 5 * alike[0.0] > 0  # directions in which it moves about as far as in the first
+    single = next(name for name, w in first.items() if w.ndim == 4 and w.shape[1] == 1)
+    assert moved[1.0][single].abs().max() > 0
+    assert torch.equal(moved[1.0][single], moved[0.0][single])
 
 
 def test_runs_of_one_process_start_from_the_stored_weights_not_from_what_the_run_before_learnt(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ NOT_THIGH = ("STS_005", "STS_010", "STS_037")
 
 # Folder -> whose sure answers it holds.
 ANSWERS = {
-    "cache/real/pseudo-1": "runs/manet-4/last",
+    "cache/real/pseudo-1": "runs/manet-synthetic/last",
     "cache/real/pseudo-2": "runs/manet-no-labels/last",
 }
 
@@ -70,7 +70,7 @@ def _needed(path: Path, sources: Path) -> Iterator[Step]:
 
 
 def _trained(checkpoint: str, path: Path, sources: Path) -> Iterator[Step]:
-    """runs/manet-1/last: the steps of the configuration manet-1.toml beside `path`. Shipped weights are there, those of
+    """runs/manet-synthetic/last: the steps of manet-synthetic.toml beside `path`. Shipped weights are there, those of
     an earlier commit are fetched."""
     run = str(Path(checkpoint).parent)
     if run in EARLIER:

@@ -233,21 +233,44 @@ def _loop(
 
 
 def _optimisers(network: nn.Module, config: TrainConfig) -> list[torch.optim.Optimizer]:
-    """AdamW; `rate` of a group of weights multiplies the learning rate. With `muon` (Jordan 2024), the matrices by
-    orthogonal steps of the size that AdamW's have."""
-    encoder, rest, matrices = [], [], []
+    """AdamW; `rate` of a group of weights multiplies the learning rate. With `muon` (Jordan 2024), matrices and filters
+    over several channels by orthogonal steps."""
+    groups: dict[bool, list[dict[str, Any]]] = {
+        False: [{"params": [], "rate": 1.0}, {"params": [], "rate": config.encoder_rate}],
+        True: [{"params": [], "rate": config.muon}, {"params": [], "rate": config.muon * config.encoder_rate}],
+    }
     for name, weight in network.named_parameters():
-        if config.muon and weight.ndim == 2:
-            matrices.append(weight)
-        else:
-            (encoder if name.startswith("encoder.") else rest).append(weight)
-    groups = [{"params": rest, "rate": 1.0}, {"params": encoder, "rate": config.encoder_rate}]
+        muon = config.muon > 0 and weight.ndim in (2, 4) and weight.shape[1] > 1
+        groups[muon][name.startswith("encoder.")]["params"].append(weight)
     rate, decay = config.learning_rate, config.weight_decay
-    optimisers: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, lr=rate, weight_decay=decay, fused=True)]
-    if matrices:
-        group = {"params": matrices, "rate": 1.0}
-        optimisers.append(torch.optim.Muon([group], lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"))
+    optimisers: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(groups[False], lr=rate, weight_decay=decay, fused=True)
+    ]
+    if config.muon:
+        optimisers.append(FilterMuon(groups[True], lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"))
     return optimisers
+
+
+class FilterMuon(torch.optim.Muon):
+    """Muon for filters, too: those of a convolution, (out, in, height, width), as the rows of a matrix."""
+
+    def __init__(self, groups: list[dict[str, Any]], **settings: Any) -> None:
+        self.weights = [weight for group in groups for weight in group["params"]]
+        self.rows = [_rows(weight.detach()) for weight in self.weights]
+        left = iter(self.rows)
+        super().__init__([group | {"params": [next(left) for _ in group["params"]]} for group in groups], **settings)
+
+    def step(self, closure: Any = None) -> Any:
+        for weight, rows in zip(self.weights, self.rows, strict=True):
+            rows.grad = None if weight.grad is None else _rows(weight.grad)
+        return super().step(closure)
+
+
+def _rows(weight: Tensor) -> Tensor:
+    """(out, in, height, width), channels last -> (out, height * width * in) of the same memory."""
+    if weight.ndim == 2:
+        return weight
+    return weight.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1).flatten(1)
 
 
 def _shifted(network: nn.Module, config: TrainConfig) -> nn.Module:
