@@ -28,7 +28,7 @@ NOT_THIGH = ("STS_005", "STS_010", "STS_037")
 
 # Folder -> whose sure answers it holds.
 ANSWERS = {
-    "cache/real/pseudo-1": "runs/manet-synthetic/last",
+    "cache/real/pseudo-1": "runs/manet-vessels/last",
     "cache/real/pseudo-2": "runs/manet-no-labels/last",
 }
 
