@@ -12,8 +12,9 @@ CONFIGS = Path(__file__).parent.parent / "training" / "configs"
 def test_the_teacher_comes_before_its_answers_and_these_before_the_run_that_learns_them(tmp_path: Path) -> None:
     made = [step.makes for step in steps_to(CONFIGS / "manet.toml", sources=tmp_path)]
     assert made == [
-        "cache/atlas", "cache/real/reference", "runs/manet-synthetic", "runs/manet-vessels",
-        "cache/real/pseudo-1", "runs/manet-no-labels", "cache/real/readings-first", "cache/real/pseudo-2", "runs/manet",
+        "cache/atlas", "cache/real/reference", "runs/manet-synthetic", "runs/manet-vessels", "cache/real/pseudo-1",
+        "runs/manet-no-labels", "cache/real/readings", "cache/real/readings-at-tumour", "cache/real/pseudo-2",
+        "runs/manet",
     ]  # fmt: skip
 
 

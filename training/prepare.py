@@ -2,7 +2,7 @@
 
 python -m training.prepare reference --data ../shared/data --output cache/real/reference
 python -m training.prepare readings --data ../shared/data --output cache/real/readings
-and in the same way `readings-at-tumour`, `readings-first`
+and in the same way `readings-at-tumour`
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from thighseg_core.reading import find_series, load_series
 from thighseg_core.volume import CTVolume
 from training.drawings import allowed_of_drawing
 from training.readings import FOLDER as READINGS
-from training.readings import VALUES, first_slices, load_reading, near, painted
+from training.readings import VALUES, load_reading, near, painted
 from training.real_data import RealScan
 from training.reference import NOT_ANNOTATED, read_drawing
 
@@ -29,7 +29,6 @@ from training.reference import NOT_ANNOTATED, read_drawing
 READ = {
     "readings": "slices that readers drew for this project, those that cut no tumour",
     "readings-at-tumour": "those that cut the tumour, without the sartorius",
-    "readings-first": "the first 56 of both, which MANet version 5 has learnt from",
 }
 
 
@@ -95,18 +94,14 @@ def read_scan(patient: str, data: Path, which: str = "readings") -> RealScan | N
     series = series_of(patient, data)
     tumour = series.on_grid(data / "ct_sarcoma" / patient / "tumour_mask.nii.gz") > 0
     reading, cut = load_reading(READINGS / f"{patient}.json"), tumour.any(axis=(1, 2))
-    wanted = {
-        "readings": {k for k in reading if not cut[k]},
-        "readings-at-tumour": {k for k in reading if cut[k]},
-        "readings-first": set(first_slices(patient)),
-    }
-    slices = np.array(sorted(wanted[which]), dtype=np.int64)
+    at_tumour = which == "readings-at-tumour"
+    slices = np.array(sorted(k for k in reading if cut[k] == at_tumour), dtype=np.int64)
     if not len(slices):
         return None
     allowed = []
     for k in slices:
         drawn = painted(series.attenuation_hu[k], reading[k], tumour=tumour[k])
-        if which == "readings-at-tumour":
+        if at_tumour:
             drawn[near(drawn == VALUES["sartorius"])] = NOT_ANNOTATED
         allowed.append(allowed_of_drawing(series.attenuation_hu[k], drawn, fascia=None, spacing_mm=series.spacing_mm))
     return series.scan(patient, slices, allowed, "read")

@@ -2,8 +2,7 @@
 
 readings/STS_xxx.json holds, for every slice number of the canonical stack, polygons [{"name", "points": [[column, row],
 ...]}] in pixels (0, 0: the middle of the first). Later polygons overwrite earlier ones; names are those of the groups,
-"other", "none" (a vessel taken out again) and "unsure" (teaches nothing). readings/first.json: slices that were read
-first. How they were drawn: training/README.md.
+"other", "none" (a vessel taken out again) and "unsure" (teaches nothing). How they were drawn: training/README.md.
 """
 
 from __future__ import annotations
@@ -36,12 +35,6 @@ def load_reading(path: Path) -> dict[int, list[Polygon]]:
             if polygon["name"] not in VALUES:
                 raise ValueError(f"{path}, slice {k}: {polygon['name']!r} is none of {', '.join(VALUES)}")
     return slices
-
-
-def first_slices(patient: str) -> list[int]:
-    """The slices of this patient among the first 56 that were read; MANet version 5 has learnt from these."""
-    numbers: list[int] = json.loads((FOLDER / "first.json").read_text(encoding="utf-8")).get(patient, [])
-    return numbers
 
 
 def painted(attenuation_hu: NDArray[Any], polygons: list[Polygon], *, tumour: NDArray[np.bool_]) -> NDArray[np.uint8]:
