@@ -10,6 +10,7 @@ import numpy as np
 
 from thighseg_core.body import body_box, body_mask
 from thighseg_core.checkpoint import DEFAULT_MODEL, load_checkpoint, read_card
+from thighseg_core.knee import without_tibia
 from thighseg_core.labels import LabelMap
 from thighseg_core.legs import find_legs, without_sliver
 from thighseg_core.measurement import QualityFlag
@@ -115,6 +116,7 @@ def segment_with(
                 pelvis=min((hip.first for hip in evidence.hips), default=None), attenuation_hu=hu,
             )  # fmt: skip
             classes = without_pelvis(classes, hu, evidence.hips, spacing_mm=geometry.spacing_mm)
+            classes = without_tibia(classes, legs.numbers, spacing_mm=geometry.spacing_mm)
             classes = refine(classes, hu, legs.numbers, body=inside, spacing_mm=geometry.spacing_mm)
             sides = name_sides(classes, legs, geometry=cropped_geometry(geometry, box))
             labels[region] = paint(without_sliver(classes, legs), legs, sides)
