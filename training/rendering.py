@@ -33,7 +33,6 @@ class RenderRange:
     septum_visible: tuple[float, float] = (0.0, 0.9)
     cortex_hu: tuple[float, float] = (900.0, 1600.0)
     contrast_filled: float = 0.12  # probability
-    bare_vessels: float = 0.0  # probability that no fat parts the vessels from the muscles around them
     noise_hu: tuple[float, float] = (2.0, 16.0)
     streak_hu: tuple[float, float] = (0.0, 7.0)  # horizontal streaks of low-dose scans between the hips
     blur_pixels: tuple[float, float] = (0.25, 0.75)
@@ -81,9 +80,8 @@ def render(anatomy: Anatomy, *, draw: Draw, ranges: RenderRange) -> tuple[Tensor
         )
     image = _over(image, *_muscle(anatomy, draw, ranges, fat, cover))
     contrast = draw.chance(ranges.contrast_filled)[:, None, None, None]
-    bare = draw.chance(ranges.bare_vessels)[:, None, None, None] if ranges.bare_vessels > 0 else False
-    for field_mm, around_mm in ((anatomy.artery_mm, 1.5), (anatomy.vein_mm, 1.0), (anatomy.deep_vessel_mm, 0.6)):
-        image = _over(image, fat, cover(field_mm - per_slice(0, around_mm)) * (1 - 1.0 * bare))
+    for field_mm, sheath in ((anatomy.artery_mm, 1.5), (anatomy.vein_mm, 1.0), (anatomy.deep_vessel_mm, 0.6)):
+        image = _over(image, fat, cover(field_mm - per_slice(0, sheath)))
         blood = torch.where(contrast, per_slice(90, 300), per_slice(28, 55)).expand_as(fat)
         image = _over(image, blood, cover(field_mm))
     image = _over(image, fat, cover(anatomy.nerve_mm - per_slice(0, 1.5)))

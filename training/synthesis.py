@@ -27,7 +27,6 @@ FLEXORS = (CLASS_INDEX["flexor"] == MUSCLE_CLASS).nonzero()[:, 0]
 SKIN = N_MUSCLES + 3  # place of the skin among the fields of a leg
 POPLITEAL_LEVEL = 0.68
 BEHIND_FEMUR_MM = ((18.0, 36.0), (-5.0, 18.0))  # from the femur's middle: to posterior, to medial
-SHEATH_MM = 3.0  # vessels closer than about this grow together in a sheath
 FAR_MM = 200.0
 NEAR_EDGE_MM = 10.0
 
@@ -61,7 +60,6 @@ class AnatomyRange:
     vessel_oval: float = 0.15  # sd of log of half the ratio of a vessel's long and short radius
     vessel_shift_mm: float = 1.5  # sd, where the femoral vessels lie
     vessels_apart_mm: tuple[float, float] = (6.0, 9.0)  # middle of the artery to middle of the vein
-    vessels_joined: float = 0.0  # share of legs whose femoral vessels lie in one sheath: the tissue between is no fat
     popliteal: float = 0.0  # share of the slices below `POPLITEAL_LEVEL` with the vessels anywhere behind the femur
     subcutaneous_mm: tuple[float, float] = (3.0, 34.0)
     two_legs: float = 0.5  # probability that the other leg is in the picture
@@ -293,10 +291,6 @@ def _one_leg(
     apart = draw.uniform(*ranges.vessels_apart_mm)
     beside = torch.stack([torch.sin(around), torch.cos(around)], dim=1) * apart[:, None]
     vein = tube(points[:, 0] + beside, draw.uniform(*ranges.vein_mm), ranges.vessel_shift_mm / 3)
-    if ranges.vessels_joined > 0:
-        sheath = -SHEATH_MM * torch.logaddexp(-artery / SHEATH_MM, -vein / SHEATH_MM)
-        joined = draw.chance(ranges.vessels_joined)[:, None, None, None]
-        artery = torch.where(joined, sheath, artery)
     nerve = tube(points[:, 1], draw.uniform(2.0, 4.5), 1.5)
     deep_vessel = tube(points[:, 2], draw.uniform(1.0, 3.2), 2.5)
     # The great saphenous vein: in the fat of the inner side.
