@@ -35,8 +35,14 @@ def test_what_is_below_the_joint_is_no_femur() -> None:
 
 @pytest.mark.parametrize(
     "sections",
-    [CONDYLES + SHAFT + HEAD, SHAFT, CONDYLES + SHAFT, SHAFT + HEAD, [0, 0, *CONDYLES, *SHAFT, 0], [0] * 9, [7]],
-    ids=["whole", "shaft", "lower half", "upper half", "air at both ends", "none", "one slice"],
+    [
+        CONDYLES + SHAFT + HEAD, SHAFT, CONDYLES + SHAFT, SHAFT + HEAD, [0, 0, *CONDYLES, *SHAFT, 0], [0] * 9, [7],
+        [*CONDYLES, *SHAFT[:9], 0, *SHAFT, *HEAD],
+    ],
+    ids=[
+        "whole", "shaft", "lower half", "upper half", "air at both ends", "none", "one slice",
+        "not found on a slice of the shaft",
+    ],
 )  # fmt: skip
 def test_a_femur_alone_stays_as_it_is(sections: list[int]) -> None:
     assert labelled(sections) == sections

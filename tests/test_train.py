@@ -13,7 +13,7 @@ from training.allowed import allowed_of_labels, loss_of
 from training.compact import load_shipped
 from training.config import TrainConfig, read_config
 from training.synthesis import Atlas
-from training.train import is_best, learning_rate_at, train, validate
+from training.train import FilterMuon, is_best, learning_rate_at, train, validate
 
 CONFIGS = Path(__file__).parents[1] / "training" / "configs"
 TINY = TrainConfig(
@@ -127,6 +127,12 @@ def test_with_muon_matrices_and_filters_move_in_many_directions_alike_and_the_re
     single = next(name for name, w in first.items() if w.ndim == 4 and w.shape[1] == 1)
     assert moved[1.0][single].abs().max() > 0
     assert torch.equal(moved[1.0][single], moved[0.0][single])
+
+
+def test_muon_refuses_filters_whose_rows_would_be_a_copy() -> None:
+    filters = torch.nn.Conv2d(4, 8, 3).weight
+    with pytest.raises(ValueError, match="channels last"):
+        FilterMuon([{"params": [filters]}], lr=0.1)
 
 
 def test_runs_of_one_process_start_from_the_stored_weights_not_from_what_the_run_before_learnt(tmp_path: Path) -> None:

@@ -10,7 +10,10 @@ from thighseg_core.labels import CLASS_INDEX
 # Our conventions, chosen on phantoms (docs/validation.md).
 _NEAR_MM = 25.0  # the wide ends of both bones lie within this of the joint
 _NARROW = 0.5  # share of both ends' largest section that is left of what is labelled femur in the joint
-_FEMUR_MM = 80.0  # so much femur is in view above the joint, and its shaft is narrow by the same share
+_FEMUR_MM = 80.0  # so much femur is in view above the joint ...
+_CONDYLES = 2.5  # ... and its end at the joint so many times as large in section as its shaft (the lower quartile)
+    2.5  # ... and its end at the joint so many times as large in section as its shaft (a quarter of it is narrower)
+)
 
 _FEMUR, _OTHER_BONE = CLASS_INDEX["femur"], CLASS_INDEX["other_bone"]
 
@@ -41,6 +44,6 @@ def _joint(section: NDArray[np.intp], *, slice_mm: float) -> int | None:
             continue
         higher = section[k + 1 :]
         higher = higher[higher > 0]
-        if len(higher) * slice_mm >= _FEMUR_MM and higher.min() < _NARROW * above:
+        if len(higher) * slice_mm >= _FEMUR_MM and above >= _CONDYLES * np.percentile(higher, 25):
             return k
     return None

@@ -37,9 +37,7 @@ class TrainConfig:
     learning_rate: float = 1e-3
     warmup_steps: int = 100
     weight_decay: float = 0.01
-    muon: float = (
-        0.0  # rate of orthogonal steps (Jordan 2024) for matrices and filters, over AdamW's for the rest; 0: none
-    )
+    muon: float = 0.0  # rate of orthogonal steps (Jordan 2024) of matrices and filters over AdamW's; 0: none
     ema_decay: float = 0.995
     image_pixels: int = 160
     vessel_weight: float = 1.0  # of vessels' pixels in the cross entropy: small, and easily taken for muscle

@@ -252,11 +252,16 @@ def _optimisers(network: nn.Module, config: TrainConfig) -> list[torch.optim.Opt
 
 
 class FilterMuon(torch.optim.Muon):
-    """Muon for filters, too: those of a convolution, (out, in, height, width), as the rows of a matrix."""
+    """Muon for filters, too: those of a convolution, (out, in, height, width), channels last, as the rows of a matrix.
+
+    Raises ValueError for filters stored otherwise: their rows would be a copy, and they would not move.
+    """
 
     def __init__(self, groups: list[dict[str, Any]], **settings: Any) -> None:
         self.weights = [weight for group in groups for weight in group["params"]]
         self.rows = [_rows(weight.detach()) for weight in self.weights]
+        if any(rows.data_ptr() != weight.data_ptr() for rows, weight in zip(self.rows, self.weights, strict=True)):
+            raise ValueError("the network's filters are not stored channels last; network.to(memory_format=...) first")
         left = iter(self.rows)
         super().__init__([group | {"params": [next(left) for _ in group["params"]]} for group in groups], **settings)
 
