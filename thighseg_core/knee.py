@@ -12,8 +12,6 @@ _NEAR_MM = 25.0  # the wide ends of both bones lie within this of the joint
 _NARROW = 0.5  # share of both ends' largest section that is left of what is labelled femur in the joint
 _FEMUR_MM = 80.0  # so much femur is in view above the joint ...
 _CONDYLES = 2.5  # ... and its end at the joint so many times as large in section as its shaft (the lower quartile)
-    2.5  # ... and its end at the joint so many times as large in section as its shaft (a quarter of it is narrower)
-)
 
 _FEMUR, _OTHER_BONE = CLASS_INDEX["femur"], CLASS_INDEX["other_bone"]
 
