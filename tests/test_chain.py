@@ -12,9 +12,11 @@ CONFIGS = Path(__file__).parent.parent / "training" / "configs"
 def test_the_teacher_comes_before_its_answers_and_these_before_the_run_that_learns_them(tmp_path: Path) -> None:
     made = [step.makes for step in steps_to(CONFIGS / "manet.toml", sources=tmp_path)]
     assert made == [
-        "cache/atlas", "cache/real/reference", "runs/manet-synthetic", "runs/manet-vessels", "cache/real/pseudo-1",
-        "runs/manet-no-labels", "cache/real/readings", "cache/real/readings-at-tumour", "cache/real/pseudo-2",
-        "runs/manet",
+        "cache/atlas", "cache/real/reference", "runs/manet-synthetic", "runs/manet-vessels", "runs/manet-canal",
+        "cache/real/pseudo-1", "runs/manet-no-labels-1", "cache/real/pseudo-2", "runs/dense-unet-no-labels-1",
+        "cache/real/pseudo-3", "runs/manet-no-labels-2", "runs/segformer-synthetic", "runs/segformer-no-labels-1",
+        "runs/segformer-no-labels", "cache/real/pseudo-4", "runs/manet-no-labels", "cache/real/readings",
+        "cache/real/readings-at-tumour", "runs/manet",
     ]  # fmt: skip
 
 
@@ -25,9 +27,9 @@ def test_shipped_weights_that_teach_are_not_made_again(tmp_path: Path) -> None:
 
 
 def test_weights_of_an_earlier_commit_are_fetched(tmp_path: Path) -> None:
-    steps = steps_to(CONFIGS / "segformer-no-labels.toml", sources=tmp_path)
-    assert [step.makes for step in steps][1] == "runs/segformer-synthetic"
-    assert (steps[1].module, steps[1].arguments) == ("training.earlier", ("88c8bff", "thighseg_core/weights/segformer"))
+    steps = {step.makes: step for step in steps_to(CONFIGS / "segformer-no-labels.toml", sources=tmp_path)}
+    fetched = steps["runs/segformer-synthetic"]
+    assert (fetched.module, fetched.arguments) == ("training.earlier", ("88c8bff", "thighseg_core/weights/segformer"))
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)

@@ -12,7 +12,7 @@ from training.compact import load_shipped
 from training.phantom import Acquisition, Person, Scan, at_next_visit, thigh_scan
 from training.randomness import Draw, Slab
 from training.rendering import CAPSULE_MM, FEMUR_CUT_MM, RenderRange, render
-from training.synthesis import GRACILIS, SARTORIUS, Anatomy, AnatomyRange, Atlas, anatomy
+from training.synthesis import GRACILIS, SARTORIUS, VASTUS_MEDIALIS, Anatomy, AnatomyRange, Atlas, anatomy
 
 COARSE = Acquisition(slice_mm=40.0, pixel_mm=2.0, levels=(0.3, 0.8), noise_hu=5.0)
 
@@ -116,6 +116,68 @@ def test_the_sartorius_can_be_larger_than_in_the_atlas(atlas: Atlas) -> None:
         return float((subject_at(atlas, 0.4, ranges)[0].muscles_mm[:, SARTORIUS] < 0).sum())
 
     assert area(replace(STILL, sartorius_growth_mm=(3.0, 3.1))) > 1.5 * area(STILL)
+
+
+def test_the_sartorius_can_be_drawn_out_to_a_strap_that_leaves_the_gracilis_alone(atlas: Atlas) -> None:
+    as_it_is, _ = subject_at(atlas, 0.78, STILL)
+    strap, _ = subject_at(atlas, 0.78, replace(STILL, sartorius_strap_mm=(15.0, 15.0 + 1e-6)))
+    area = [(subject.muscles_mm[:, SARTORIUS] < 0).sum() for subject in (as_it_is, strap)]
+    assert area[1] > 1.2 * area[0]
+    both = (strap.muscles_mm[:, SARTORIUS] < -2) & (strap.muscles_mm[:, GRACILIS] < -2)
+    assert not both.any()
+
+
+def test_vessels_of_the_canal_lie_behind_the_vastus_medialis_and_nearer_to_the_femur(atlas: Atlas) -> None:
+    def distance_mm(ranges: AnatomyRange, of: int | None) -> torch.Tensor:
+        subject, _ = subject_at(atlas, 0.66, ranges)
+        deepest = subject.artery_mm.flatten(1).argmin(dim=1, keepdim=True)
+        field = subject.femur_mm[:, 0] if of is None else subject.muscles_mm[:, of]
+        return field.flatten(1).gather(1, deepest)[:, 0]
+
+    moved = replace(STILL, canal=1.0)
+    assert distance_mm(moved, None).mean() < distance_mm(STILL, None).mean() - 3
+    assert distance_mm(moved, VASTUS_MEDIALIS).abs().max() < 15
+
+
+def test_muscles_make_room_for_the_vessels_between_them(atlas: Atlas) -> None:
+    tight, _ = subject_at(atlas, 0.6, replace(STILL, canal=1.0))
+    roomy, _ = subject_at(atlas, 0.6, replace(STILL, canal=1.0, cleft_mm=(9.0, 10.0)))
+
+    def in_muscle(subject: Anatomy) -> torch.Tensor:
+        vessels = torch.minimum(subject.artery_mm, subject.vein_mm) < 0
+        return (vessels & (subject.muscles_mm.min(dim=1, keepdim=True).values < 0)).sum()
+
+    assert in_muscle(tight) > 0
+    assert in_muscle(roomy) == 0
+    assert (roomy.artery_mm < 0).flatten(1).any(dim=1).all()
+
+
+def test_artery_and_vein_can_lie_in_one_sheath(atlas: Atlas) -> None:
+    apart, _ = subject_at(atlas, 0.6, STILL)
+    joined, _ = subject_at(atlas, 0.6, replace(STILL, vessels_joined=1.0))
+    assert (joined.artery_mm < 0).sum() > ((apart.artery_mm < 0) | (apart.vein_mm < 0)).sum()
+
+
+def test_bare_vessels_have_no_rim_of_fat(atlas: Atlas) -> None:
+    def around_vessels(ranges: RenderRange) -> float:
+        subject, draw = subject_at(atlas, 0.5, replace(STILL, canal=1.0))
+        image, _ = render(subject, draw=draw, ranges=ranges)
+        field = torch.minimum(subject.artery_mm, subject.vein_mm)
+        rim = (field > 0) & (field < 2) & (subject.muscles_mm.min(dim=1, keepdim=True).values < -1)
+        return float(image[rim].mean())
+
+    still = RenderRange(contrast_filled=0.0, infiltration=(0.0, 0.0), noise_hu=(1.0, 1.0), field_cut=0.0)
+    assert around_vessels(replace(still, bare_vessels=1.0)) > around_vessels(still) + 5
+
+
+def test_plaques_in_the_wall_of_the_artery_are_bright(atlas: Atlas) -> None:
+    def brightest(ranges: RenderRange) -> float:
+        subject, draw = subject_at(atlas, 0.5, STILL)
+        image, _ = render(subject, draw=draw, ranges=ranges)
+        return float(image[subject.artery_mm.abs() < 1].max())
+
+    still = RenderRange(contrast_filled=0.0, field_cut=0.0, noise_hu=(1.0, 1.0))
+    assert brightest(replace(still, calcified=1.0)) > brightest(still) + 60
 
 
 def test_above_the_knee_fat_before_the_femur_can_be_tendon_and_is_no_muscle(atlas: Atlas) -> None:

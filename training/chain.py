@@ -26,16 +26,19 @@ PREPARED = {f"cache/real/{what}": what for what in ("reference", *READ)}
 NOT_THIGH = ("STS_005", "STS_010", "STS_037")
 
 
-# Folder -> whose sure answers it holds.
+# Folder -> whose sure answers it holds, those of their mean.
 ANSWERS = {
-    "cache/real/pseudo-1": "runs/manet-vessels/last",
-    "cache/real/pseudo-2": "runs/manet-no-labels/last",
-}
+    "cache/real/pseudo-1": ("runs/manet-vessels/last",),
+    "cache/real/pseudo-2": ("runs/manet-no-labels-1/last",),
+    "cache/real/pseudo-3": ("runs/manet-canal/last", "runs/manet-no-labels-1/last", "runs/dense-unet-no-labels-1/last"),
+    "cache/real/pseudo-4": (
+        "runs/manet-no-labels-2/last", "runs/segformer-no-labels/last", "runs/dense-unet-no-labels-1/last",
+    ),
+}  # fmt: skip
 
 # Runs that are weights of an earlier commit.
 EARLIER = {
     "runs/segformer-synthetic": ("88c8bff", "thighseg_core/weights/segformer"),
-    "runs/segformer-version-5": ("182d69e", "thighseg_core/weights/segformer"),
 }
 
 
@@ -61,8 +64,10 @@ def _needed(path: Path, sources: Path) -> Iterator[Step]:
         yield from _trained(checkpoint, path, sources)
     for table in config.real:
         if asked := ANSWERS.get(table.source):
-            yield from _trained(asked, path, sources)
-            questions = ("--checkpoint", asked, "--data", str(sources), "--not-thigh", *NOT_THIGH)
+            for checkpoint in asked:
+                yield from _trained(checkpoint, path, sources)
+            several = (argument for checkpoint in asked for argument in ("--checkpoint", checkpoint))
+            questions = (*several, "--data", str(sources), "--not-thigh", *NOT_THIGH)
             yield Step("training.pseudo", questions, table.source)
         elif what := PREPARED.get(table.source):
             yield Step("training.prepare", (what, "--data", str(sources)), table.source)

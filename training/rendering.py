@@ -33,6 +33,8 @@ class RenderRange:
     septum_visible: tuple[float, float] = (0.0, 0.9)
     cortex_hu: tuple[float, float] = (900.0, 1600.0)
     contrast_filled: float = 0.12  # probability
+    calcified: float = 0.0  # probability that plaques lie in the wall of the femoral artery
+    bare_vessels: float = 0.0  # probability that no fat parts the vessels from the muscles around them
     noise_hu: tuple[float, float] = (2.0, 16.0)
     streak_hu: tuple[float, float] = (0.0, 7.0)  # horizontal streaks of low-dose scans between the hips
     blur_pixels: tuple[float, float] = (0.25, 0.75)
@@ -80,10 +82,15 @@ def render(anatomy: Anatomy, *, draw: Draw, ranges: RenderRange) -> tuple[Tensor
         )
     image = _over(image, *_muscle(anatomy, draw, ranges, fat, cover))
     contrast = draw.chance(ranges.contrast_filled)[:, None, None, None]
+    rim = draw.chance(1 - ranges.bare_vessels)[:, None, None, None].float() if ranges.bare_vessels > 0 else 1.0
     for field_mm, sheath in ((anatomy.artery_mm, 1.5), (anatomy.vein_mm, 1.0), (anatomy.deep_vessel_mm, 0.6)):
-        image = _over(image, fat, cover(field_mm - per_slice(0, sheath)))
+        image = _over(image, fat, cover(field_mm - per_slice(0, sheath)) * rim)
         blood = torch.where(contrast, per_slice(90, 300), per_slice(28, 55)).expand_as(fat)
         image = _over(image, blood, cover(field_mm))
+    if ranges.calcified > 0:
+        plaques = (draw.field(1, 40, size) > per_slice(0.6, 2.0)) & draw.chance(ranges.calcified)[:, None, None, None]
+        wall = cover(anatomy.artery_mm.abs() - per_slice(0.4, 1.2))
+        image = _over(image, per_slice(180, 900).expand_as(fat), wall * plaques)
     image = _over(image, fat, cover(anatomy.nerve_mm - per_slice(0, 1.5)))
     image = _over(image, per_slice(-10, 45).expand_as(fat), cover(anatomy.nerve_mm))
 

@@ -20,13 +20,23 @@ from training.randomness import Draw
 
 FEMUR, OTHER_BONE, DEEP = (STRUCTURE_NAMES.index(name) for name in ("femur", "other_bone", "deep"))
 MUSCLE_CLASS = torch.tensor([CLASS_INDEX[STRUCTURES[name][0]] for name in STRUCTURE_NAMES[:N_MUSCLES]])
-GRACILIS, SEMITENDINOSUS, MAGNUS, SARTORIUS = (
-    STRUCTURE_NAMES.index(name) for name in ("gracilis", "semitendinosus", "adductor_magnus", "sartorius")
-)
+GRACILIS, SARTORIUS, VASTUS_MEDIALIS, SEMITENDINOSUS, SEMIMEMBRANOSUS, LONGUS, MAGNUS = (
+    STRUCTURE_NAMES.index(name)
+    for name in (
+        "gracilis", "sartorius", "vastus_medialis", "semitendinosus", "semimembranosus", "adductor_longus",
+        "adductor_magnus",
+    )
+)  # fmt: skip
+BEHIND_CANAL = [LONGUS, MAGNUS, SEMIMEMBRANOSUS]
 FLEXORS = (CLASS_INDEX["flexor"] == MUSCLE_CLASS).nonzero()[:, 0]
 SKIN = N_MUSCLES + 3  # place of the skin among the fields of a leg
 POPLITEAL_LEVEL = 0.68
+STRAP_LEVEL = 0.6
+MAGNUS_LEVEL = 0.6
 BEHIND_FEMUR_MM = ((18.0, 36.0), (-5.0, 18.0))  # from the femur's middle: to posterior, to medial
+CANAL_LEVELS = (0.42, 0.8)  # where the femoral vessels pass from the sartorius to the back of the femur
+CLEFT_WIDTH_MM = (8.0, 14.0)
+SHEATH_MM = 3.0  # vessels closer than about this grow together in a sheath
 FAR_MM = 200.0
 NEAR_EDGE_MM = 10.0
 
@@ -53,13 +63,18 @@ class AnatomyRange:
     sartorius_rise: tuple[float, float] = (0.0, 0.0)  # the same for the sartorius: further forward on the thigh
     magnus_level: float = 0.0  # sd of the level of the adductor magnus, added to `muscle_level`
     magnus_growth_mm: tuple[float, float] = (0.0, 0.0)  # these are added to `muscle_growth_mm`
+    magnus_distal_growth_mm: tuple[float, float] = (0.0, 0.0)  # near its hiatus, instead
     sartorius_growth_mm: tuple[float, float] = (0.0, 0.0)
+    sartorius_strap_mm: tuple[float, float] = (0.0, 0.0)  # near the knee it reaches further back by so much
     gracilis_growth_mm: tuple[float, float] = (0.0, 0.0)  # in the lower half only, where it is a thin belly
     artery_mm: tuple[float, float] = (2.4, 4.6)  # radii
     vein_mm: tuple[float, float] = (2.8, 6.0)
     vessel_oval: float = 0.15  # sd of log of half the ratio of a vessel's long and short radius
     vessel_shift_mm: float = 1.5  # sd, where the femoral vessels lie
     vessels_apart_mm: tuple[float, float] = (6.0, 9.0)  # middle of the artery to middle of the vein
+    vessels_joined: float = 0.0  # share of legs whose femoral vessels lie in one sheath: the tissue between is no fat
+    canal: float = 0.0  # share of the slices of `CANAL_LEVELS` with the vessels anywhere along the adductor canal
+    cleft_mm: tuple[float, float] = (0.0, 0.0)  # by how much muscles make room for the femoral vessels between them
     popliteal: float = 0.0  # share of the slices below `POPLITEAL_LEVEL` with the vessels anywhere behind the femur
     subcutaneous_mm: tuple[float, float] = (3.0, 34.0)
     two_legs: float = 0.5  # probability that the other leg is in the picture
@@ -128,6 +143,10 @@ class Atlas:
         if ranges.magnus_level > 0:
             levels[:, MAGNUS] += draw.normal(0, ranges.magnus_level)
         shift = (draw.normal(0, ranges.muscle_shift_mm, N_MUSCLES, 2) / PIXEL_MM).round().int().tolist()
+        strap_mm, strap_turn = torch.zeros(len(level)), torch.zeros(len(level))
+        if ranges.sartorius_strap_mm[1] > 0:
+            strap_mm = draw.uniform(*ranges.sartorius_strap_mm) * (level > STRAP_LEVEL)
+            strap_turn = draw.normal(0, 0.4)
         units = torch.full((len(STRUCTURE_NAMES), 1, 1), UNIT_MM)
         units[DEEP] = DEEP_UNIT_MM
         channels = np.arange(len(STRUCTURE_NAMES))
@@ -142,6 +161,8 @@ class Atlas:
             for muscle, (down, across) in enumerate(shift[b]):
                 if down or across:
                     distance[muscle] = torch.roll(distance[muscle], (down, across), dims=(0, 1))
+            if strap_mm[b] > 0:
+                distance[SARTORIUS], distance[GRACILIS] = _strap(distance, float(strap_mm[b]), float(strap_turn[b]))
             distances.append(distance)
             points.append(torch.from_numpy(atlas.points_mm[lower[-1]]))
         return torch.stack(distances), torch.stack(points)
@@ -212,12 +233,67 @@ class _Leg:
         return Anatomy(muscles, *rest, level=level, owner_flip=self.flip, pixel_mm=pixel_mm)
 
 
+def _deepest(distance_mm: Tensor) -> Tensor:
+    """(..., h, w) distances -> (..., 2) row and column of the deepest point, in pixels."""
+    place = distance_mm.flatten(-2).argmin(dim=-1)
+    return torch.stack([place // distance_mm.shape[-1], place % distance_mm.shape[-1]], dim=-1)
+
+
+def _strap(distance: Tensor, reach_mm: float, turn: float) -> tuple[Tensor, Tensor]:
+    """(h, w) mm each: the sartorius drawn out over the gracilis (its way turned by `turn`, radians), and that, which
+    makes room towards the semimembranosus.
+
+    In many thighs the sartorius is a strap 4 cm wide near the knee (reference slices); in the two of the atlas it is
+    rounder.
+    """
+    sartorius, gracilis = distance[SARTORIUS], distance[GRACILIS]
+    at_gracilis = _deepest(gracilis)
+    towards = (at_gracilis - _deepest(sartorius)).float()
+    cos, sin = math.cos(turn), math.sin(turn)
+    way = torch.stack([cos * towards[0] - sin * towards[1], sin * towards[0] + cos * towards[1]])
+    way = way * min(1.3, reach_mm / PIXEL_MM / max(float(towards.norm()), 1.0))
+    drawn_out = sartorius
+    for share in (0.25, 0.5, 0.75, 1.0):
+        drawn_out = torch.minimum(drawn_out, _moved(sartorius, share * way))
+    aside = (_deepest(distance[SEMIMEMBRANOSUS]) - at_gracilis).float()
+    gracilis = _moved(gracilis, aside / max(float(aside.norm()), 1.0) * 0.35 * reach_mm / PIXEL_MM)
+    return torch.maximum(drawn_out, -gracilis), gracilis
+
+
+def _moved(plane: Tensor, by: Tensor) -> Tensor:
+    """(h, w) moved by rows and columns, pixels."""
+    down, across = by.round().int().tolist()
+    return torch.roll(plane, (down, across), dims=(0, 1))
+
+
+def _in_canal(distance: Tensor, points: Tensor, level: Tensor, draw: Draw, ranges: AnatomyRange) -> Tensor:
+    """Vessel points with those of some slices anywhere between vastus medialis and the muscles behind it.
+
+    The atlas has no vessels: its course lies below the sartorius down to 0.74, where those of the real scans have long
+    come to the femur.
+    """
+    low, high = CANAL_LEVELS
+    width = distance.shape[-1]
+    axis_mm = (torch.arange(width) - (width - 1) / 2) * PIXEL_MM
+    behind = distance[:, BEHIND_CANAL].min(dim=1).values
+    between_mm = distance[:, VASTUS_MEDIALIS].clamp(min=0) + behind.clamp(min=0)
+    far_mm = torch.hypot(axis_mm[None, :, None] - points[:, 0, 0, None, None], axis_mm - points[:, 0, 1, None, None])
+    reach_mm = 12.0 + 45.0 * ((level - low) / 0.25).clamp(0, 1)
+    femur_mm = (_deepest(distance[:, FEMUR]) - (width - 1) / 2) * PIXEL_MM
+    lateral_mm = (axis_mm - femur_mm[:, 1, None, None]).clamp(min=0)  # lateral of a left leg is to the right
+    cost = between_mm / 1.5 + (far_mm - reach_mm[:, None, None]).clamp(min=0) + lateral_mm
+    cost = cost + 3 * (5.0 - distance[:, FEMUR]).clamp(min=0) + (distance[:, DEEP] + 4.0).clamp(min=0)
+    chance = draw.uniform(1e-9, 1.0, width, width)
+    place = _deepest(cost - (-torch.log(-torch.log(chance))))  # drawn with probability exp(-cost) (Gumbel)
+    moved = draw.chance(ranges.canal) & (level > low) & (level < high)
+    points = points.clone()
+    points[:, 0] = torch.where(moved[:, None], (place - (width - 1) / 2) * PIXEL_MM, points[:, 0])
+    return points
+
+
 def _popliteal(distance: Tensor, points: Tensor, level: Tensor, draw: Draw, ranges: AnatomyRange) -> Tensor:
     """Vessel points with those of some slices near the knee anywhere behind the femur."""
-    width = distance.shape[-1]
-    deepest = distance[:, FEMUR].flatten(1).argmin(dim=1)
-    femur = torch.stack([deepest // width, deepest % width], dim=1)
-    femur_mm = (femur - (width - 1) / 2) * PIXEL_MM
+    femur_mm = (_deepest(distance[:, FEMUR]) - (distance.shape[-1] - 1) / 2) * PIXEL_MM
     posterior, medial = (draw.uniform(*limits) for limits in BEHIND_FEMUR_MM)
     behind_mm = femur_mm + torch.stack([posterior, -medial], dim=1)  # medial of a left leg is to the right
     moved = draw.chance(ranges.popliteal) & (level > POPLITEAL_LEVEL)
@@ -231,6 +307,8 @@ def _one_leg(
     ranges: AnatomyRange, flip: Tensor, centre_mm: Tensor,
 ) -> _Leg:  # fmt: skip
     distance, points = atlas.slices(leg, level, draw=draw, ranges=ranges)
+    if ranges.canal > 0:
+        points = _in_canal(distance, points, level, draw, ranges)
     points = _popliteal(distance, points, level, draw, ranges)
     half_mm = distance.shape[-1] * PIXEL_MM / 2
     scale = draw.uniform(*ranges.scale)
@@ -256,7 +334,8 @@ def _one_leg(
     shrink = draw.uniform(*ranges.shrink_mm)
     growth = draw.normal(0, ranges.muscle_growth_mm, N_MUSCLES) - shrink[:, None]
     for muscle, more_mm, where in (
-        (MAGNUS, ranges.magnus_growth_mm, torch.ones_like(level)),
+        (MAGNUS, ranges.magnus_growth_mm, level < MAGNUS_LEVEL),
+        (MAGNUS, ranges.magnus_distal_growth_mm, level >= MAGNUS_LEVEL),
         (SARTORIUS, ranges.sartorius_growth_mm, torch.ones_like(level)),
         (GRACILIS, ranges.gracilis_growth_mm, level > 0.5),
     ):
@@ -279,28 +358,42 @@ def _one_leg(
     depth = (thickness[:, None, None, None] * profile * medial).clamp(min=2.0)
     skin = torch.minimum(deep - depth, envelope - 2.0)
 
-    def tube(point: Tensor, radius: Tensor, jitter_mm: float) -> Tensor:
-        centre = (point + draw.normal(0, jitter_mm, 2)).flip(-1)[:, None, None, :]
+    def away_mm(point: Tensor) -> Tensor:
+        return where_mm - point.flip(-1)[:, None, None, :]
+
+    def tube(radius: Tensor, point: Tensor) -> Tensor:
         oval = torch.exp(draw.normal(0, ranges.vessel_oval))[:, None, None]
-        delta = where_mm - centre
+        delta = away_mm(point)
         reach = torch.hypot(delta[..., 0] * oval, delta[..., 1] / oval) * scale[:, None, None]
         return (reach - radius[:, None, None])[:, None]
 
-    artery = tube(points[:, 0], draw.uniform(*ranges.artery_mm), ranges.vessel_shift_mm)
+    def near(point: Tensor, sd_mm: float) -> Tensor:
+        return point + draw.normal(0, sd_mm, 2)
+
+    artery_radius, artery_point = draw.uniform(*ranges.artery_mm), near(points[:, 0], ranges.vessel_shift_mm)
+    artery = tube(artery_radius, artery_point)
     around = draw.uniform(0, 2 * torch.pi)
     apart = draw.uniform(*ranges.vessels_apart_mm)
     beside = torch.stack([torch.sin(around), torch.cos(around)], dim=1) * apart[:, None]
-    vein = tube(points[:, 0] + beside, draw.uniform(*ranges.vein_mm), ranges.vessel_shift_mm / 3)
-    nerve = tube(points[:, 1], draw.uniform(2.0, 4.5), 1.5)
-    deep_vessel = tube(points[:, 2], draw.uniform(1.0, 3.2), 2.5)
+    fellow = artery_point if ranges.cleft_mm[1] > 0 else points[:, 0]
+    vein = tube(draw.uniform(*ranges.vein_mm), near(fellow + beside, ranges.vessel_shift_mm / 3))
+    nerve = tube(draw.uniform(2.0, 4.5), near(points[:, 1], 1.5))
+    deep_vessel = tube(draw.uniform(1.0, 3.2), near(points[:, 2], 2.5))
     # The great saphenous vein: in the fat of the inner side.
     reach = draw.uniform(45.0, 80.0)
     turn = draw.uniform(-0.9, 0.9)
-    saphenous = tube(
-        torch.stack([reach * torch.sin(turn), -reach * torch.cos(turn)], dim=1), draw.uniform(1.2, 3.0), 1.0
-    )
+    inner_side = torch.stack([reach * torch.sin(turn), -reach * torch.cos(turn)], dim=1)
+    saphenous = tube(draw.uniform(1.2, 3.0), near(inner_side, 1.0))
     gone = torch.full_like(deep, FAR_MM)
     saphenous = torch.where((deep > 1.0) & (skin < -3.0), saphenous, gone)
+    if ranges.vessels_joined > 0:
+        sheath = -SHEATH_MM * torch.logaddexp(-artery / SHEATH_MM, -vein / SHEATH_MM)
+        artery = torch.where(draw.chance(ranges.vessels_joined)[:, None, None, None], sheath, artery)
+    if ranges.cleft_mm[1] > 0:
+        room = away_mm(artery_point + beside / 2).norm(dim=-1) / draw.uniform(*CLEFT_WIDTH_MM)[:, None, None]
+        muscles = muscles + (draw.uniform(*ranges.cleft_mm)[:, None, None] * torch.exp(-(room**2)))[:, None]
+        nearest = muscles.min(dim=1, keepdim=True).values
+        artery, vein = torch.maximum(artery, -nearest), torch.maximum(vein, -nearest)
     inner = torch.maximum(deep, -femur)  # vessels stay deep to the fascia and out of the bone
     vessels = [torch.maximum(field, inner) for field in (artery, vein, deep_vessel, nerve)]
     fields = torch.cat([muscles, femur, other_bone, deep, skin, *vessels, saphenous], dim=1)
