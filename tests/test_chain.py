@@ -15,8 +15,8 @@ def test_the_teacher_comes_before_its_answers_and_these_before_the_run_that_lear
         "cache/atlas", "cache/real/reference", "runs/manet-synthetic", "runs/manet-vessels", "runs/manet-canal",
         "cache/real/pseudo-1", "runs/manet-no-labels-1", "cache/real/pseudo-2", "runs/dense-unet-no-labels-1",
         "cache/real/pseudo-3", "runs/manet-no-labels-2", "runs/segformer-synthetic", "runs/segformer-no-labels-1",
-        "runs/segformer-no-labels", "cache/real/pseudo-4", "runs/manet-no-labels", "cache/real/readings",
-        "cache/real/readings-at-tumour", "runs/manet",
+        "runs/segformer-no-labels-2", "cache/real/pseudo-4", "runs/manet-no-labels-3", "cache/real/pseudo-5",
+        "runs/manet-no-labels", "cache/real/readings", "cache/real/readings-at-tumour", "runs/manet",
     ]  # fmt: skip
 
 

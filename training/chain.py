@@ -27,14 +27,14 @@ NOT_THIGH = ("STS_005", "STS_010", "STS_037")
 
 
 # Folder -> whose sure answers it holds, those of their mean.
+_OTHERS = ("runs/segformer-no-labels-2/last", "runs/dense-unet-no-labels-1/last")
 ANSWERS = {
     "cache/real/pseudo-1": ("runs/manet-vessels/last",),
     "cache/real/pseudo-2": ("runs/manet-no-labels-1/last",),
     "cache/real/pseudo-3": ("runs/manet-canal/last", "runs/manet-no-labels-1/last", "runs/dense-unet-no-labels-1/last"),
-    "cache/real/pseudo-4": (
-        "runs/manet-no-labels-2/last", "runs/segformer-no-labels/last", "runs/dense-unet-no-labels-1/last",
-    ),
-}  # fmt: skip
+    "cache/real/pseudo-4": ("runs/manet-no-labels-2/last", *_OTHERS),
+    "cache/real/pseudo-5": ("runs/manet-no-labels-3/last", *_OTHERS),
+}
 
 # Runs that are weights of an earlier commit.
 EARLIER = {
