@@ -278,13 +278,14 @@ def _in_canal(distance: Tensor, points: Tensor, level: Tensor, draw: Draw, range
     behind = distance[:, BEHIND_CANAL].min(dim=1).values
     between_mm = distance[:, VASTUS_MEDIALIS].clamp(min=0) + behind.clamp(min=0)
     far_mm = torch.hypot(axis_mm[None, :, None] - points[:, 0, 0, None, None], axis_mm - points[:, 0, 1, None, None])
+    # The further down, the further they may have come from the sartorius.
     reach_mm = 12.0 + 45.0 * ((level - low) / 0.25).clamp(0, 1)
     femur_mm = (_deepest(distance[:, FEMUR]) - (width - 1) / 2) * PIXEL_MM
     lateral_mm = (axis_mm - femur_mm[:, 1, None, None]).clamp(min=0)  # lateral of a left leg is to the right
     cost = between_mm / 1.5 + (far_mm - reach_mm[:, None, None]).clamp(min=0) + lateral_mm
     cost = cost + 3 * (5.0 - distance[:, FEMUR]).clamp(min=0) + (distance[:, DEEP] + 4.0).clamp(min=0)
     chance = draw.uniform(1e-9, 1.0, width, width)
-    place = _deepest(cost - (-torch.log(-torch.log(chance))))  # drawn with probability exp(-cost) (Gumbel)
+    place = _deepest(cost + torch.log(-torch.log(chance)))  # each pixel with a probability like exp(-cost) (Gumbel)
     moved = draw.chance(ranges.canal) & (level > low) & (level < high)
     points = points.clone()
     points[:, 0] = torch.where(moved[:, None], (place - (width - 1) / 2) * PIXEL_MM, points[:, 0])
