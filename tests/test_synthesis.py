@@ -9,10 +9,11 @@ from scipy import ndimage
 
 from thighseg_core.labels import CLASS_INDEX, class_of_label, label_value
 from training.compact import load_shipped
+from training.courses import GRACILIS, SARTORIUS, VASTUS_MEDIALIS
 from training.phantom import Acquisition, Person, Scan, at_next_visit, thigh_scan
 from training.randomness import Draw, Slab
 from training.rendering import CAPSULE_MM, FEMUR_CUT_MM, RenderRange, render
-from training.synthesis import GRACILIS, SARTORIUS, VASTUS_MEDIALIS, Anatomy, AnatomyRange, Atlas, anatomy
+from training.synthesis import Anatomy, AnatomyRange, Atlas, anatomy
 
 COARSE = Acquisition(slice_mm=40.0, pixel_mm=2.0, levels=(0.3, 0.8), noise_hu=5.0)
 
